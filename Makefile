@@ -1,0 +1,36 @@
+# Every target sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+DATA ?=
+
+.PHONY: setup demo test lint stack bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(RUN)/tapewire demo $(if $(DATA),--data $(DATA)) $(ARGS)
+
+test: setup
+	$(RUN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+stack: setup
+	tests/stack/stack.sh start
+
+bench: setup
+	$(RUN)/python -m tests.bench $(ARGS)
+
+clean:
+	-tests/stack/stack.sh purge
+	rm -rf .tapewire .stack

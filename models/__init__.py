@@ -1,0 +1,1 @@
+"""Inference only: artifacts, scorers and the registry that holds them."""

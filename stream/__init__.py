@@ -1,0 +1,1 @@
+"""Articles and ticks in, explained signals out."""

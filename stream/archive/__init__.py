@@ -1,0 +1,1 @@
+"""Role: every topic into SQL, exactly once."""

@@ -1,0 +1,1 @@
+"""Role: session times and beats into the tape."""

@@ -1,0 +1,1 @@
+"""Recorded and synthetic markets, and the loader that replays them."""

@@ -1,0 +1,1 @@
+"""A broker, PostgreSQL and Valkey for one machine, from pip alone."""

@@ -1,0 +1,1 @@
+"""Faust made fast and safe: chunks, transactions, checkpoints."""

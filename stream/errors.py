@@ -1,0 +1,23 @@
+"""What can go wrong, sorted by what to do about it.
+
+TapewireError
+├── Rejected        this record: dead-letter it, go on with the next
+├── Unavailable     a server is away: wait and try again
+└── Refused         a setting, state or artifact does not fit: stop and say so (exit code 2)
+"""
+
+
+class TapewireError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class Rejected(TapewireError):
+    """The record cannot be used; the message names the field and what was expected."""
+
+
+class Unavailable(TapewireError):
+    """A server did not answer; the message names its setting. Worth another try."""
+
+
+class Refused(TapewireError):
+    """Going on would be wrong; the message says what was expected, what came, and what to do."""

@@ -1,0 +1,303 @@
+"""The vocabulary: every event on every topic, its units and its ranges.
+
+Times on the wire are RFC 3339 with a zone and are read as aware datetimes; the maths runs on
+integer microseconds (`micros`). Unknown fields are ignored, new fields have defaults.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+MARKET_KEY = "*"  # key of records that concern every symbol, written to every partition
+
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$", description="ticker")]
+Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone")]
+Price = Annotated[float, Meta(gt=0, le=1e9, description="currency units")]
+Size = Annotated[float, Meta(ge=0, le=1e15, description="shares, contracts or coins")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Polarity = Annotated[float, Meta(ge=-1, le=1)]
+Ident = Annotated[str, Meta(min_length=1, max_length=200)]
+Word = Annotated[str, Meta(max_length=64)]
+Revision = Annotated[int, Meta(ge=1, le=1_000_000)]
+Status = Literal["published", "corrected", "retracted"]
+Direction = Literal["BEARISH", "NEUTRAL", "BULLISH"]
+TriggerKind = Literal["pane", "news", "tick"]
+
+
+class NewsArticle(Struct, frozen=True, kw_only=True):
+    """One revision of an article. `received_at` missing means: the record's Kafka timestamp."""
+
+    id: Ident
+    source: Annotated[str, Meta(min_length=1, max_length=64)]
+    published_at: Time
+    headline: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    revision: Revision = 1
+    status: Status = "published"
+    received_at: Time | None = None
+    body: Annotated[str, Meta(max_length=500_000)] = ""
+    url: Annotated[str, Meta(max_length=2_000)] = ""
+    symbols: Annotated[tuple[Symbol, ...], Meta(max_length=100)] = ()
+    lang: Annotated[str, Meta(max_length=16)] = ""
+
+
+class Tick(Struct, frozen=True, kw_only=True):
+    """One trade. `seq` numbers a source's trades of a symbol; `regular` is False out of hours."""
+
+    symbol: Symbol
+    ts: Time
+    price: Price
+    size: Size
+    bid: Price | None = None
+    ask: Price | None = None
+    bid_size: Size | None = None
+    ask_size: Size | None = None
+    conditions: Word = ""
+    exchange: Word = ""
+    regular: bool = True
+    seq: Annotated[int, Meta(ge=0)] | None = None
+
+
+class Bar(Struct, frozen=True, kw_only=True):
+    """The trades of one closed interval (start, end]; known at its end."""
+
+    symbol: Symbol
+    start: Time
+    end: Time
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Size
+    adj_close: Price | None = None
+    vwap: Price | None = None
+    n_trades: Annotated[int, Meta(ge=0)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise ValueError("`end` must be after `start`")
+        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
+            raise ValueError("`low` <= open, close <= `high` expected")
+
+
+class Observation(Struct, frozen=True, kw_only=True):
+    """A dated number from another source: analyst, options, social, macro. Symbol `*` is all."""
+
+    symbol: Symbol | Literal["*"]
+    source: Word
+    metric: Annotated[str, Meta(min_length=1, max_length=64)]
+    value: float
+    ts: Time
+    received_at: Time | None = None
+
+
+class CorporateAction(Struct, frozen=True, kw_only=True):
+    """A split (value = new shares per old) or a cash dividend (value per share), by ex-date."""
+
+    symbol: Symbol
+    kind: Literal["split", "dividend"]
+    ex_date: date
+    value: Annotated[float, Meta(gt=0, le=1e6)]
+    announced_at: Time
+
+
+class Instrument(Struct, frozen=True, kw_only=True):
+    """What a symbol is. `calendar` is an exchange_calendars code, or 24/7."""
+
+    symbol: Symbol
+    company: Annotated[str, Meta(max_length=200)] = ""
+    aliases: Annotated[tuple[str, ...], Meta(max_length=50)] = ()
+    sector: Word = ""
+    calendar: Word = "XNYS"
+    listed_from: date | None = None
+    listed_to: date | None = None
+
+
+class ClockTick(Struct, frozen=True, kw_only=True):
+    """Time itself, in every partition of the tape. `at` is the moment it states."""
+
+    kind: Literal["beat", "open", "decision", "close"]
+    at: Time
+    calendar: Word = ""
+    session: date | None = None
+
+
+class SentimentScored(Struct, frozen=True, kw_only=True):
+    """One (article revision, symbol, model version): what the text says of the symbol."""
+
+    article_id: Ident
+    revision: Revision
+    status: Status
+    symbol: Symbol
+    source: Word
+    published_at: Time
+    available_at: Time
+    scored_at: Time
+    negative: Share
+    neutral: Share
+    positive: Share
+    relevance: Share
+    model: Word
+    text_hash: Word
+    headline: Annotated[str, Meta(max_length=2_000)] = ""
+    n_chars: Annotated[int, Meta(ge=0)] = 0
+    duplicate: bool = False
+    assumed_times: bool = False
+
+
+class PaneClosed(Struct, frozen=True, kw_only=True):
+    """The bar of one interval (start, end], made from trades, with its counts."""
+
+    symbol: Symbol
+    start: Time
+    end: Time
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Size
+    notional: float
+    n_trades: int
+    signed_volume: float
+
+
+class Freshness(Struct, frozen=True, kw_only=True):
+    """Ages against `as_of`, in seconds; None where there is nothing."""
+
+    last_tick_age_s: float | None = None
+    last_news_age_s: float | None = None
+    model_age_s: float | None = None
+
+
+class ModelRef(Struct, frozen=True, kw_only=True):
+    """Which model spoke, and in which role."""
+
+    name: Word
+    version: Word
+    role: Literal["champion", "challenger", "rules"]
+
+
+class Probabilities(Struct, frozen=True, kw_only=True):
+    """Sum to 1."""
+
+    bearish: Share
+    neutral: Share
+    bullish: Share
+
+
+class Signal(Struct, frozen=True, kw_only=True):
+    """A directional score for one symbol at one moment, with its reasons. See README, Signals."""
+
+    signal_id: Word
+    signal_key: Word
+    revision: Revision
+    symbol: Symbol
+    as_of: Time
+    valid_until: Time
+    horizon: Word
+    trigger: TriggerKind
+    trigger_ref: Ident
+    direction: Direction
+    probabilities: Probabilities
+    confidence: Share
+    score: Polarity
+    expected_return_bps: float | None
+    actionable: bool
+    abstain_reason: str | None
+    model: ModelRef
+    feature_set: Word
+    feature_set_version: int
+    policy_id: Word
+    features: dict[str, float | None]
+    reasons: tuple[str, ...]
+    evidence: tuple[Ident, ...]
+    positions: dict[str, int]
+    freshness: Freshness
+    emitted_at: Time
+
+
+class LateEvent(Struct, frozen=True, kw_only=True):
+    """An event that came too late to count, whole, with how late it was."""
+
+    topic: str
+    partition: int
+    offset: int
+    symbol: Symbol
+    ts: Time
+    late_by_s: float
+    reason: str
+    payload: str
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A record that could not be read or was out of range: its bytes, its place and why."""
+
+    role: str
+    topic: str
+    partition: int
+    offset: int
+    kafka_ts: Time
+    reason: str
+    key: bytes | None
+    payload: bytes
+    n_bytes: int
+
+
+class ModelChanged(Struct, frozen=True, kw_only=True):
+    """An alias moved: every worker loads `version` (None: back to the rules model)."""
+
+    alias: Literal["champion", "challenger"]
+    version: str | None
+    sha256: str | None
+    moved_at: Time
+
+
+TOPICS: dict[str, type[Struct]] = {
+    "news": NewsArticle,
+    "ticks": Tick,
+    "bars": Bar,
+    "context": Observation,
+    "actions": CorporateAction,
+    "instruments": Instrument,
+    "sentiment": SentimentScored,
+    "panes": PaneClosed,
+    "signals": Signal,
+    "late-events": LateEvent,
+    "dead-letters": DeadLetter,
+    "models": ModelChanged,
+}
+EVENTS: dict[str, type[Struct]] = {t.__name__: t for t in (*TOPICS.values(), ClockTick)}
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoders = {t: msgspec.json.Decoder(t) for t in EVENTS.values()}
+E = TypeVar("E", bound=Struct)
+
+
+def encode(event: Struct) -> bytes:
+    """JSON bytes of an event."""
+    return _encoder.encode(event)
+
+
+def decode(kind: type[E], raw: bytes) -> E:
+    """The event in `raw`. Raises msgspec.DecodeError, which names the field and what it expects."""
+    return _decoders[kind].decode(raw)  # type: ignore[no-any-return]
+
+
+def schema(kind: type[Struct]) -> dict[str, object]:
+    """JSON Schema of an event."""
+    return msgspec.json.schema(kind)
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970-01-01 UTC."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def moment(us: int) -> datetime:
+    """The aware UTC datetime of `us` microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=us)

@@ -1,0 +1,1 @@
+"""Pure event-time feature maths: standard library and the event library only."""

@@ -1,0 +1,1 @@
+"""Role: tape and sentiment in, signals out."""

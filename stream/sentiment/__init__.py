@@ -1,0 +1,1 @@
+"""Role: articles in, one score a symbol out."""

@@ -1,0 +1,94 @@
+"""Everything that can be set, read once in `cli.py` and passed down. Environment: TAPEWIRE_*."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stream.errors import Refused
+
+Role = Literal["sentiment", "score", "archive", "clock"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseSettings):
+    """Where the servers are, which namespace this is, and the policy that signals obey."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TAPEWIRE_", frozen=True, extra="forbid", validate_default=True
+    )
+
+    broker: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port,...")
+    database: SecretStr = Field(
+        SecretStr("postgresql://postgres@127.0.0.1:5432/postgres"), description="PostgreSQL DSN"
+    )
+    redis: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis URL")
+    embedded: bool = Field(False, description="the broker is the embedded one: no isolation")
+
+    namespace: str = Field(
+        "tapewire",
+        pattern=r"^[a-z][a-z0-9_]{0,30}$",
+        description="prefix of topics and name of the database schema",
+    )
+    mode: Literal["live", "replay"] = "live"
+    feature_set: Literal["intraday", "daily"] = "intraday"
+    tape: Literal["ticks", "bars"] = Field("ticks", description="the topic that moves event time")
+    partitions: PositiveInt = Field(4, description="of every topic; fixed for a namespace's life")
+    replication: PositiveInt = 1
+    data_dir: Path = Path(".tapewire")
+
+    calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
+    lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        2.0, description="how long after its end a pane waits for ticks"
+    )
+    feed_delay_s: PositiveFloat = Field(
+        60.0, description="assumed delay of articles without received_at in a replay"
+    )
+    scoring_delay_s: PositiveFloat = Field(1.0, description="assumed scoring time in a replay")
+    market_delay_s: PositiveFloat = Field(2.0, description="beats are stamped now minus this")
+    max_ahead_s: PositiveFloat = Field(
+        60.0, description="an event time further ahead of its Kafka timestamp is a dead letter"
+    )
+    stale_after_s: PositiveFloat | None = Field(
+        None, description="older prices make a signal not actionable; default by feature set"
+    )
+    confidence: Share = Field(0.65, description="threshold of the rules model")
+    score_every_tick: bool = False
+
+    checkpoint_idle_s: PositiveFloat = Field(0.02, description="soonest checkpoint after a signal")
+    checkpoint_busy_s: PositiveFloat = Field(0.5, description="longest time between checkpoints")
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, description="first Prometheus port on loopback, one more a role; 0 is off"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def staleness_s(self) -> float:
+        """Age of the last price beyond which a signal abstains, in seconds."""
+        if self.stale_after_s is not None:
+            return self.stale_after_s
+        return 300.0 if self.feature_set == "intraday" else 4 * 86_400.0
+
+    def topic(self, name: str) -> str:
+        """The topic's full name in this namespace."""
+        return f"{self.namespace}.{name}"
+
+    def group(self, role: str) -> str:
+        """The consumer group of a role in this namespace."""
+        return f"{self.namespace}-{role}"
+
+
+def read_settings(**given: object) -> Settings:
+    """Settings from the environment, `given` first. Raises Refused with one line a mistake."""
+    try:
+        return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise Refused(
+            "; ".join(
+                f"TAPEWIRE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
+                for e in error.errors(include_input=False, include_url=False)
+            )
+        ) from None

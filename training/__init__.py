@@ -1,0 +1,1 @@
+"""Stored history to a judged artifact."""
