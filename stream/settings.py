@@ -57,6 +57,13 @@ class Settings(BaseSettings):
     )
     confidence: Share = Field(0.65, description="threshold of the rules model")
     score_every_tick: bool = False
+    rules_may_act: bool = Field(False, description="signals of the rules model may be actionable")
+    model_max_age_days: PositiveFloat | None = Field(
+        None, description="an older champion is expired: the rules model scores instead"
+    )
+    require_instruments: bool = Field(
+        False, description="a symbol without an instrument is a dead letter"
+    )
 
     checkpoint_idle_s: PositiveFloat = Field(0.02, description="soonest checkpoint after a signal")
     checkpoint_busy_s: PositiveFloat = Field(0.5, description="longest time between checkpoints")

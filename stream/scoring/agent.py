@@ -1,0 +1,98 @@
+"""The score role put together: policy from settings, models from the registry, the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from models.artifact import Artifact
+from models.registry import Registry
+from models.rules import RulesModel
+from models.scorer import ArtifactScorer, Scorer
+from stream.engine.app import run_role
+from stream.engine.step import RoleSpec
+from stream.events import ModelChanged
+from stream.features.vector import FEATURE_SETS
+from stream.scoring.model_watch import NO_MODEL, watch_models
+from stream.scoring.policy import Policy
+from stream.scoring.step import ModelInForce, ScoreStep
+from stream.settings import Settings
+
+_START_WITHOUT_MODEL_S = 15.0
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy that `settings` describe."""
+    max_age = settings.model_max_age_days
+    return Policy(
+        feature_set=settings.feature_set,
+        feature_set_version=FEATURE_SETS[settings.feature_set].version,
+        tape=settings.tape,
+        calendar=settings.calendar,
+        lateness_us=int(settings.lateness_s * 1e6),
+        max_ahead_us=int(settings.max_ahead_s * 1e6),
+        feed_delay_s=settings.feed_delay_s,
+        scoring_delay_s=settings.scoring_delay_s,
+        staleness_s=settings.staleness_s,
+        confidence=settings.confidence,
+        model_max_age_s=None if max_age is None else max_age * 86_400,
+        score_every_tick=settings.score_every_tick,
+        require_instruments=settings.require_instruments,
+        rules_may_act=settings.rules_may_act,
+    )
+
+
+def rules_model(policy: Policy) -> RulesModel:
+    """The model that scores while no trained one is in force."""
+    features = policy.features
+    return RulesModel(features.name, features.version, features.names, policy.confidence)
+
+
+async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+    """Run the role until `stop` or a signal; a new champion takes over between two chunks."""
+    policy = policy_of(settings)
+    rules = rules_model(policy)
+    in_force = ModelInForce(rules, NO_MODEL)
+
+    def load(change: ModelChanged) -> Scorer:
+        registry = Registry(settings.database.get_secret_value(), settings.namespace)
+        artifact: Artifact = registry.load(str(change.version))
+        artifact.check_fits(
+            policy.feature_set, policy.feature_set_version, list(policy.features.names)
+        )
+        return ArtifactScorer(artifact)
+
+    def make_step(partition: int) -> ScoreStep:
+        return ScoreStep(
+            partition,
+            settings.partitions,
+            policy,
+            in_force,
+            clock=lambda: time.time_ns() // 1000,
+            stamp_outputs=settings.mode == "replay",
+        )
+
+    spec = RoleSpec(
+        name="score",
+        inputs=(settings.tape, "sentiment", "actions", "instruments"),
+        make_step=make_step,
+        tape=settings.tape,
+        outputs=("signals", "panes", "late-events", "dead-letters"),
+    )
+    caught_up = asyncio.Event()
+    watch = asyncio.create_task(watch_models(settings, in_force, rules, load, caught_up=caught_up))
+    role: asyncio.Task[None] | None = None
+    try:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(caught_up.wait(), _START_WITHOUT_MODEL_S)
+        role = asyncio.create_task(run_role(settings, spec, stop=stop))
+        done, _ = await asyncio.wait({watch, role}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (watch, role):
+            if task is not None and not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task

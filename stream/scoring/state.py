@@ -1,0 +1,309 @@
+"""State of one partition: applies events record by record and says what is due to be scored.
+
+Event time is the highest time on the tape so far, so what is due depends on the records alone:
+
+    tape     |----- pane -----|-- lateness --|
+                              end            event time reaches end + lateness: the pane closes,
+                                             its vector is cut at `end`, as_of = end + lateness
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, time
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stream.engine.step import Outcome
+from stream.errors import Rejected
+from stream.events import (
+    Bar,
+    ClockTick,
+    CorporateAction,
+    Instrument,
+    SentimentScored,
+    Tick,
+    TriggerKind,
+    micros,
+)
+from stream.features.news import NewsItem
+from stream.features.panes import Pane
+from stream.features.symbol import NewsChange, SymbolState
+from stream.scoring.policy import Policy
+
+
+class Due(NamedTuple):
+    """One symbol to be scored now, with all that a model may know. Times in microseconds."""
+
+    symbol: str
+    trigger: TriggerKind
+    trigger_ref: str
+    revision: int
+    status: str
+    as_of: int
+    cut: int
+    vector: tuple[float | None, ...]
+    price: float | None
+    evidence: tuple[str, ...]
+    last_tick_at: int | None
+    last_news_at: int | None
+    warm: bool
+    sentiment_models: dict[str, int]
+
+
+class PartitionState:
+    """All symbols of one partition. `late_by` tells how late the last late record was, in us."""
+
+    def __init__(self, partition: int, policy: Policy) -> None:
+        self.partition = partition
+        self.policy = policy
+        self.event_time = 0
+        self.late_by = 0
+        self.symbols: dict[str, SymbolState] = {}
+        self.instruments: dict[str, Instrument] = {}
+        self.closed: list[tuple[str, Pane]] = []  # panes closed and not yet taken
+        self._features = policy.features
+        self._pane_us = self._features.pane_us
+        self._open: dict[int, set[str]] = {}  # pane end -> symbols that traded in it
+        self._first_end: int | None = None
+        self._sessions: dict[tuple[str, str], ClockTick] = {}
+        self._touched: set[str] = set()
+        self._changed_instruments: set[str] = set()
+
+    def apply(self, event: msgspec.Struct, offset: int, kafka_us: int, due: list[Due]) -> Outcome:
+        """Apply one event and append what is due. Raises Rejected, with nothing changed."""
+        if type(event) is Tick:
+            return self._apply_tick(event, offset, kafka_us, due)
+        if type(event) is ClockTick:
+            return self._apply_clock(event, kafka_us, due)
+        if type(event) is SentimentScored:
+            return self._apply_sentiment(event, due)
+        if type(event) is Bar:
+            return self._apply_bar(event, kafka_us, due)
+        if type(event) is CorporateAction:
+            return self._apply_action(event)
+        if type(event) is Instrument:
+            self.instruments[event.symbol] = event
+            self._changed_instruments.add(event.symbol)
+            return Outcome.APPLIED
+        raise Rejected(f"expected an event that moves a symbol's state, got {type(event).__name__}")
+
+    def take_closed(self) -> list[tuple[str, Pane]]:
+        """Panes closed since the last call, with their symbols, in order of closing."""
+        closed, self.closed = self.closed, []
+        return closed
+
+    # -- the tape ------------------------------------------------------------------------------
+
+    def _apply_tick(self, tick: Tick, offset: int, kafka_us: int, due: list[Due]) -> Outcome:
+        ts = micros(tick.ts)
+        self._advance(ts, kafka_us, "ts", due)
+        symbol = tick.symbol
+        state = self.symbols.get(symbol) or self._new_symbol(symbol)
+        applied = state.apply_trade(
+            ts, tick.price, tick.size, bid=tick.bid, ask=tick.ask, regular=tick.regular
+        )
+        if not applied:
+            self.late_by = self.event_time - ts
+            return Outcome.LATE
+        self._touched.add(symbol)
+        if self._pane_us is not None:
+            end = ts - ts % self._pane_us + self._pane_us
+            open_here = self._open.get(end)
+            if open_here is None:
+                open_here = self._open[end] = set()
+                if self._first_end is None or end < self._first_end:
+                    self._first_end = end
+            open_here.add(symbol)
+        if self.policy.score_every_tick:
+            ref = f"{self.partition}:{offset}"
+            due.append(self._due(symbol, "tick", ref, self.event_time, self.event_time, live=True))
+        return Outcome.APPLIED
+
+    def _apply_bar(self, bar: Bar, kafka_us: int, due: list[Due]) -> Outcome:
+        end = micros(bar.end)
+        self._advance(end, kafka_us, "end", due)
+        state = self.symbols.get(bar.symbol) or self._new_symbol(bar.symbol)
+        pane = state.apply_bar(
+            micros(bar.start),
+            end,
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+            adj_close=bar.adj_close,
+            vwap=bar.vwap,
+            n_trades=bar.n_trades,
+        )
+        if pane is None:
+            self.late_by = self.event_time - end
+            return Outcome.LATE
+        self._touched.add(bar.symbol)
+        self._close(bar.symbol, pane, due)
+        return Outcome.APPLIED
+
+    def _apply_clock(self, tick: ClockTick, kafka_us: int, due: list[Due]) -> Outcome:
+        at = micros(tick.at)
+        repeated = at <= self.event_time and tick.kind == "beat"
+        self._advance(at, kafka_us, "at", due)
+        if tick.kind in ("open", "close"):
+            slot = (tick.calendar, tick.kind)
+            known = self._sessions.get(slot)
+            if known is not None and known.at >= tick.at:
+                return Outcome.DUPLICATE
+            self._sessions[slot] = tick
+            for symbol in sorted(self.symbols):
+                if self._calendar(symbol) == tick.calendar:
+                    self._apply_session(symbol, tick)
+        return Outcome.DUPLICATE if repeated else Outcome.APPLIED
+
+    def _advance(self, ts: int, kafka_us: int, name: str, due: list[Due]) -> None:
+        """Move event time to `ts` and close every pane that this makes due."""
+        if ts <= self.event_time:
+            return
+        if ts > kafka_us + self.policy.max_ahead_us:
+            ahead_s = (ts - kafka_us) / 1e6
+            limit_s = self.policy.max_ahead_us / 1e6
+            raise Rejected(
+                f"`{name}`: expected at most {limit_s:g} s after the record's Kafka timestamp, "
+                f"got {ahead_s:.3f} s after it"
+            )
+        self.event_time = ts
+        while self._first_end is not None and self._first_end + self.policy.lateness_us <= ts:
+            end = self._first_end
+            for symbol in sorted(self._open.pop(end)):
+                self._touched.add(symbol)
+                for pane in self.symbols[symbol].close_through(end):
+                    self._close(symbol, pane, due)
+            self._first_end = min(self._open, default=None)
+
+    def _close(self, symbol: str, pane: Pane, due: list[Due]) -> None:
+        self.closed.append((symbol, pane))
+        as_of = pane.end + self.policy.lateness_us
+        due.append(self._due(symbol, "pane", str(pane.end), as_of, pane.end, live=False))
+
+    # -- the other inputs ----------------------------------------------------------------------
+
+    def _apply_sentiment(self, scored: SentimentScored, due: list[Due]) -> Outcome:
+        symbol = scored.symbol
+        state = self.symbols.get(symbol) or self._new_symbol(symbol)
+        available = micros(scored.available_at)
+        change = state.apply_news(
+            NewsItem(
+                article_id=scored.article_id,
+                revision=scored.revision,
+                status=scored.status,
+                source=scored.source,
+                available_at=available,
+                polarity=scored.positive - scored.negative,
+                negative=scored.negative,
+                neutral=scored.neutral,
+                positive=scored.positive,
+                relevance=scored.relevance,
+                novelty=0.0 if scored.duplicate else 1.0,
+                n_chars=scored.n_chars,
+                model=scored.model,
+            )
+        )
+        if change is NewsChange.IGNORED:
+            return Outcome.DUPLICATE
+        self._touched.add(symbol)
+        as_of = max(self.event_time, available)
+        due.append(
+            self._due(symbol, "news", scored.article_id, as_of, as_of, live=True)._replace(
+                revision=scored.revision, status=scored.status
+            )
+        )
+        return Outcome.APPLIED
+
+    def _apply_action(self, action: CorporateAction) -> Outcome:
+        state = self.symbols.get(action.symbol) or self._new_symbol(action.symbol)
+        ex_at = micros(datetime.combine(action.ex_date, time(), UTC))
+        if action.kind == "split":
+            state.apply_split(ex_at, action.value)
+        else:
+            state.apply_dividend(ex_at, action.value)
+        self._touched.add(action.symbol)
+        return Outcome.APPLIED
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _due(
+        self, symbol: str, trigger: TriggerKind, ref: str, as_of: int, cut: int, *, live: bool
+    ) -> Due:
+        state = self.symbols[symbol]
+        return Due(
+            symbol=symbol,
+            trigger=trigger,
+            trigger_ref=ref,
+            revision=1,
+            status="published",
+            as_of=as_of,
+            cut=cut,
+            vector=state.vector(cut, include_open=live),
+            price=state.last_price(),
+            evidence=state.evidence(cut),
+            last_tick_at=state.last_tick_at(cut),
+            last_news_at=state.last_news_at(cut),
+            warm=state.warm(cut),
+            sentiment_models=state.models_in_window(cut),
+        )
+
+    def _new_symbol(self, symbol: str) -> SymbolState:
+        if self.policy.require_instruments and symbol not in self.instruments:
+            raise Rejected(f"`symbol`: expected one that topic `instruments` names, got {symbol!r}")
+        state = self.symbols[symbol] = SymbolState(symbol, self._features)
+        for kind in ("close", "open"):
+            tick = self._sessions.get((self._calendar(symbol), kind))
+            if tick is not None:
+                self._apply_session(symbol, tick)
+        return state
+
+    def _apply_session(self, symbol: str, tick: ClockTick) -> None:
+        if tick.session is not None:
+            self.symbols[symbol].apply_session(tick.kind, tick.session.toordinal(), micros(tick.at))
+            self._touched.add(symbol)
+
+    def _calendar(self, symbol: str) -> str:
+        instrument = self.instruments.get(symbol)
+        return self.policy.calendar if instrument is None else instrument.calendar
+
+    # -- checkpoints ---------------------------------------------------------------------------
+
+    def take_changes(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Slots changed since the last call, as `symbol|slot`; None deletes one."""
+        for symbol in sorted(self._changed_instruments):
+            yield f"@instrument|{symbol}".encode(), msgspec.json.encode(self.instruments[symbol])
+        for symbol in sorted(self._touched):
+            for slot, value in self.symbols[symbol].take_changes():
+                yield f"{symbol}|{slot}".encode(), value
+        self._changed_instruments.clear()
+        self._touched.clear()
+
+    def meta(self) -> dict[str, Any]:
+        """Event time, open panes and session ticks: what no symbol's slots hold."""
+        return {
+            "event_time": self.event_time,
+            "open": {str(end): sorted(symbols) for end, symbols in self._open.items()},
+            "sessions": [msgspec.to_builtins(tick) for tick in self._sessions.values()],
+        }
+
+    def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:
+        """Take the state of a checkpoint; the next records give what they would have given."""
+        self.event_time = int(meta.get("event_time", 0))
+        self._open = {int(end): set(symbols) for end, symbols in meta.get("open", {}).items()}
+        self._first_end = min(self._open, default=None)
+        ticks = msgspec.convert(meta.get("sessions", []), list[ClockTick])
+        self._sessions = {(tick.calendar, tick.kind): tick for tick in ticks}
+        by_symbol: dict[str, dict[str, bytes]] = {}
+        for key, value in slots.items():
+            owner, _, slot = key.decode().partition("|")
+            if owner == "@instrument":
+                self.instruments[slot] = msgspec.json.decode(value, type=Instrument)
+            else:
+                by_symbol.setdefault(owner, {})[slot] = value
+        for symbol, own in by_symbol.items():
+            state = self.symbols[symbol] = SymbolState(symbol, self._features)
+            state.restore(own)

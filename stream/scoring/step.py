@@ -1,0 +1,190 @@
+"""The score role for one partition: bytes in, signals, panes and late events out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from models.scorer import Scorer
+from stream.engine.step import Outbox, Outcome, Record
+from stream.engine.topics import partition_of
+from stream.errors import Refused, Rejected
+from stream.events import (
+    MARKET_KEY,
+    TOPICS,
+    ClockTick,
+    LateEvent,
+    PaneClosed,
+    decode,
+    encode,
+    micros,
+    moment,
+)
+from stream.features.panes import Pane
+from stream.scoring.policy import Policy
+from stream.scoring.signal import build_signal
+from stream.scoring.state import Due, PartitionState
+
+_CLOCK_KEY = MARKET_KEY.encode()
+
+
+@dataclass
+class ModelInForce:
+    """Who speaks now; `rules_because` says why the rules model does, None for a champion."""
+
+    scorer: Scorer
+    rules_because: str | None
+
+
+class ScoreStep:
+    """Implements `stream.engine.step.Step`; a model swap happens between two chunks."""
+
+    def __init__(
+        self,
+        partition: int,
+        n_partitions: int,
+        policy: Policy,
+        model: ModelInForce,
+        *,
+        clock: Callable[[], int],
+        stamp_outputs: bool,
+    ) -> None:
+        self.state = PartitionState(partition, policy)
+        self.positions: dict[str, int] = {}
+        self._partition = partition
+        self._n_partitions = n_partitions
+        self._policy = policy
+        self._policy_id = policy.policy_id
+        self._shared = model
+        self._scorer, self._rules_because = model.scorer, model.rules_because
+        self._clock = clock
+        self._stamp_outputs = stamp_outputs
+        self._own_keys: set[bytes] = set()
+
+    async def prepare(self, topic: str, records: Sequence[Record]) -> None:
+        """Take the model in force for the coming chunk."""
+        self._scorer, self._rules_because = self._shared.scorer, self._shared.rules_because
+
+    def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
+        """Decode, apply, and send what became due."""
+        due: list[Due] = []
+        try:
+            event = self._decode(topic, record)
+            outcome = self.state.apply(event, record.offset, record.timestamp * 1000, due)
+        finally:
+            self.positions[topic] = record.offset
+        if outcome is Outcome.LATE:
+            self._send_late(topic, record, event, out)
+        if self.state.closed:
+            for symbol, pane in self.state.take_closed():
+                self._send(out, "panes", symbol, pane_closed(symbol, pane), pane.end)
+        for one in due:
+            signal = build_signal(
+                one,
+                self._scorer,
+                self._policy,
+                self._policy_id,
+                self.positions,
+                rules_because=self._rules_because,
+                emitted_at_us=self._clock(),
+            )
+            self._send(out, "signals", one.symbol, signal, one.as_of)
+        return outcome
+
+    def _decode(self, topic: str, record: Record) -> msgspec.Struct:
+        key = record.key
+        if record.value is None:
+            raise Rejected("value: expected a JSON object, got none")
+        try:
+            if key == _CLOCK_KEY and topic == self._policy.tape:
+                return decode(ClockTick, record.value)
+            event = decode(TOPICS[topic], record.value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Rejected(str(error)) from error
+        symbol = event.symbol.encode()  # type: ignore[attr-defined]
+        if key != symbol:
+            raise Rejected(f"key: expected the record's symbol {symbol!r}, got {key!r}")
+        if key not in self._own_keys:
+            home = partition_of(symbol, self._n_partitions)
+            if home != self._partition:
+                raise Rejected(
+                    f"partition: expected {home} for {symbol!r} (murmur2 of the key), "
+                    f"got {self._partition}"
+                )
+            self._own_keys.add(symbol)
+        return event
+
+    def _send(
+        self, out: Outbox, topic: str, symbol: str, event: msgspec.Struct, at_us: int
+    ) -> None:
+        out.send(
+            topic,
+            symbol.encode(),
+            encode(event),
+            partition=self._partition,
+            timestamp_ms=-(-at_us // 1000) if self._stamp_outputs else None,
+        )
+
+    def _send_late(self, topic: str, record: Record, event: Any, out: Outbox) -> None:
+        ts = event.end if topic == "bars" else event.ts
+        late = LateEvent(
+            topic=topic,
+            partition=self._partition,
+            offset=record.offset,
+            symbol=event.symbol,
+            ts=ts,
+            late_by_s=self.state.late_by / 1e6,
+            reason=f"its pane was closed at event time {moment(self.state.event_time).isoformat()}",
+            payload=(record.value or b"").decode(),
+        )
+        self._send(out, "late-events", event.symbol, late, micros(ts))
+
+    def take_changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+        """Slots changed since the last checkpoint."""
+        return self.state.take_changes()
+
+    def meta(self) -> dict[str, Any]:
+        """Event time, open panes, the model in force and the versions that must match."""
+        return {
+            **self.state.meta(),
+            "positions": self.positions,
+            "feature_set": self._policy.feature_set,
+            "feature_set_version": self._policy.feature_set_version,
+            "policy_id": self._policy_id,
+            "model": {"name": self._scorer.name, "version": self._scorer.version},
+        }
+
+    def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:
+        """Take a checkpoint's state. Raises Refused where feature set or version differ."""
+        if not meta:
+            return
+        expected = (self._policy.feature_set, self._policy.feature_set_version)
+        came = (meta.get("feature_set"), meta.get("feature_set_version"))
+        if came != expected:
+            raise Refused(
+                f"score-state of partition {self._partition}: expected feature set "
+                f"{expected[0]} version {expected[1]}, got {came[0]} version {came[1]}; "
+                "use another namespace or delete the score-state topic to start anew"
+            )
+        self.positions = dict(meta.get("positions", {}))
+        self.state.restore(slots, meta)
+
+
+def pane_closed(symbol: str, pane: Pane) -> PaneClosed:
+    """The event of a closed pane."""
+    return PaneClosed(
+        symbol=symbol,
+        start=moment(pane.start),
+        end=moment(pane.end),
+        open=pane.open,
+        high=pane.high,
+        low=pane.low,
+        close=pane.close,
+        volume=pane.volume,
+        notional=pane.notional,
+        n_trades=pane.n_trades,
+        signed_volume=pane.signed_volume,
+    )
