@@ -1,0 +1,42 @@
+-- The model registry: artifacts, the aliases that choose between them, and who moved an alias.
+
+CREATE TABLE IF NOT EXISTS ml_models (
+    version text PRIMARY KEY,
+    name text NOT NULL,
+    created_at timestamptz NOT NULL,
+    feature_set text NOT NULL,
+    feature_set_version integer NOT NULL,
+    sentiment_model text,
+    horizon text NOT NULL,
+    trained_from timestamptz,
+    trained_until timestamptz,
+    n_rows integer,
+    metrics jsonb NOT NULL DEFAULT '{}',
+    verdict jsonb NOT NULL DEFAULT '{}',
+    sha256 text NOT NULL,
+    artifact bytea NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS ml_aliases (
+    alias text PRIMARY KEY,
+    version text REFERENCES ml_models (version),
+    moved_at timestamptz NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS ml_alias_moves (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alias text NOT NULL,
+    from_version text,
+    to_version text,
+    moved_at timestamptz NOT NULL,
+    actor text NOT NULL,
+    reason text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS ml_alias_moves_alias ON ml_alias_moves (alias, id DESC);
+
+-- What a signal's policy_id stands for.
+CREATE TABLE IF NOT EXISTS policies (
+    policy_id text PRIMARY KEY,
+    policy jsonb NOT NULL,
+    first_seen timestamptz NOT NULL DEFAULT now()
+);

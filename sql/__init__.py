@@ -1,0 +1,1 @@
+"""The database schema: numbered files, each re-runnable, applied by `stream.archive.migrate`."""
