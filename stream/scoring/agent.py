@@ -14,7 +14,7 @@ from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.events import ModelChanged
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.model_watch import NO_MODEL, watch_models
+from stream.scoring.model_watch import watch_models
 from stream.scoring.policy import Policy
 from stream.scoring.step import ModelInForce, ScoreStep
 from stream.settings import Settings
@@ -52,8 +52,7 @@ def rules_model(policy: Policy) -> RulesModel:
 async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the role until `stop` or a signal; a new champion takes over between two chunks."""
     policy = policy_of(settings)
-    rules = rules_model(policy)
-    in_force = ModelInForce(rules, NO_MODEL)
+    in_force = ModelInForce(rules_model(policy))
 
     def load(change: ModelChanged) -> Scorer:
         registry = Registry(settings.database.get_secret_value(), settings.namespace)
@@ -81,7 +80,7 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
         outputs=("signals", "panes", "late-events", "dead-letters"),
     )
     caught_up = asyncio.Event()
-    watch = asyncio.create_task(watch_models(settings, in_force, rules, load, caught_up=caught_up))
+    watch = asyncio.create_task(watch_models(settings, in_force, load, caught_up=caught_up))
     role: asyncio.Task[None] | None = None
     try:
         with contextlib.suppress(TimeoutError):

@@ -17,14 +17,12 @@ from stream.settings import Settings
 
 log = structlog.get_logger()
 
-NO_MODEL = "no trained model yet"
 _RETRY_S = 2.0
 
 
 async def watch_models(
     settings: Settings,
     in_force: ModelInForce,
-    rules: Scorer,
     load: Callable[[ModelChanged], Scorer],
     *,
     caught_up: asyncio.Event,
@@ -59,7 +57,7 @@ async def watch_models(
                         latest = change
             positions = [await consumer.position(tp) >= ends[tp] for tp in everywhere]
             if latest is not None and all(positions):
-                if not await _take(latest, in_force, rules, load):
+                if not await _take(latest, in_force, load):
                     await asyncio.sleep(_RETRY_S)
                     continue
                 latest = None
@@ -80,13 +78,12 @@ def _read(raw: bytes | None) -> ModelChanged | None:
 async def _take(
     change: ModelChanged,
     in_force: ModelInForce,
-    rules: Scorer,
     load: Callable[[ModelChanged], Scorer],
 ) -> bool:
     """Put `change` in force; False asks for another try (the registry did not answer)."""
     if change.version is None:
-        in_force.scorer, in_force.rules_because = rules, NO_MODEL
-        log.info("model swapped", version=rules.version)
+        in_force.champion = None
+        log.info("champion withdrawn", speaks=in_force.rules.version)
         return True
     try:
         scorer = await asyncio.to_thread(load, change)
@@ -96,6 +93,6 @@ async def _take(
     except OSError as error:
         log.warning("registry does not answer", why=str(error))
         return False
-    in_force.scorer, in_force.rules_because = scorer, None
+    in_force.champion = scorer
     log.info("model swapped", name=scorer.name, version=scorer.version)
     return True

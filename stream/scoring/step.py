@@ -31,12 +31,15 @@ from stream.scoring.state import Due, PartitionState
 _CLOCK_KEY = MARKET_KEY.encode()
 
 
+NO_MODEL = "no trained model yet"
+
+
 @dataclass
 class ModelInForce:
-    """Who speaks now; `rules_because` says why the rules model does, None for a champion."""
+    """The champion, or None while there is none, and the rules model that stands in for it."""
 
-    scorer: Scorer
-    rules_because: str | None
+    rules: Scorer
+    champion: Scorer | None = None
 
 
 class ScoreStep:
@@ -59,14 +62,14 @@ class ScoreStep:
         self._policy = policy
         self._policy_id = policy.policy_id
         self._shared = model
-        self._scorer, self._rules_because = model.scorer, model.rules_because
+        self._champion = model.champion
         self._clock = clock
         self._stamp_outputs = stamp_outputs
         self._own_keys: set[bytes] = set()
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
         """Take the model in force for the coming chunk."""
-        self._scorer, self._rules_because = self._shared.scorer, self._shared.rules_because
+        self._champion = self._shared.champion
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Decode, apply, and send what became due."""
@@ -82,17 +85,29 @@ class ScoreStep:
             for symbol, pane in self.state.take_closed():
                 self._send(out, "panes", symbol, pane_closed(symbol, pane), pane.end)
         for one in due:
+            scorer, rules_because = self._speaker(one.as_of)
             signal = build_signal(
                 one,
-                self._scorer,
+                scorer,
                 self._policy,
                 self._policy_id,
                 self.positions,
-                rules_because=self._rules_because,
+                rules_because=rules_because,
                 emitted_at_us=self._clock(),
             )
             self._send(out, "signals", one.symbol, signal, one.as_of)
         return outcome
+
+    def _speaker(self, as_of: int) -> tuple[Scorer, str | None]:
+        """Who scores at `as_of`, and why the rules model does where it does."""
+        champion = self._champion
+        if champion is None:
+            return self._shared.rules, NO_MODEL
+        limit_s = self._policy.model_max_age_s
+        trained = champion.trained_until_us
+        if limit_s is not None and trained is not None and as_of - trained > limit_s * 1e6:
+            return self._shared.rules, f"model {champion.version} is older than {limit_s:g} s"
+        return champion, None
 
     def _decode(self, topic: str, record: Record) -> msgspec.Struct:
         key = record.key
@@ -154,7 +169,7 @@ class ScoreStep:
             "feature_set": self._policy.feature_set,
             "feature_set_version": self._policy.feature_set_version,
             "policy_id": self._policy_id,
-            "model": {"name": self._scorer.name, "version": self._scorer.version},
+            "model": None if self._champion is None else self._champion.version,
         }
 
     def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:

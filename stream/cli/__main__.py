@@ -1,0 +1,5 @@
+"""`python -m stream.cli`: how the supervisor starts a role."""
+
+from stream.cli.app import main
+
+main()

@@ -1,0 +1,210 @@
+"""`tapewire demo`: the whole job on one machine, from nothing to signals in SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from stream.cli.demo_report import Watcher, count_rows, print_summary
+from stream.cli.progress import load_progress
+from stream.cli.run import role_command
+from stream.errors import Refused
+from stream.settings import Settings, read_settings
+
+TRAIN_SHARE = 0.7  # of the dataset's time, before the model is trained
+_ROLES = ("sentiment", "score", "archive")
+_LAST_DEMO = "last-demo.json"
+
+console = Console(stderr=True, highlight=False)
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="A recorded dataset (docs/datasets.md); else synthetic.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the synthetic market.")] = 7,
+    effect: Annotated[float, typer.Option(help="Planted news effect; 0 plants none.")] = 1.0,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", help="Write the summary to this file.")
+    ] = None,
+) -> None:
+    """Stream a market through every role, train on its first 70 %, score the rest, show SQL.
+
+    Without TAPEWIRE_BROKER everything runs on embedded servers under .tapewire/.
+
+    Example: tapewire demo --effect 0 --json summary.json
+    """
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, _interrupt)
+    summary = _run(data, seed, effect)
+    if as_json is not None:
+        as_json.write_text(json.dumps(summary, indent=2) + "\n")
+    print_summary(summary)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(data: Path | None, seed: int, effect: float) -> dict[str, Any]:
+    from stream.datasets.recorded import open_dataset
+    from stream.datasets.synthetic import generate
+
+    began = time.perf_counter()
+    dataset = generate(seed, effect) if data is None else open_dataset(data)
+    namespace = f"demo_{datetime.now(UTC):%Y%m%d_%H%M%S}_{os.getpid() % 1000:03d}"
+    with _servers() as environment:
+        os.environ.update(environment)
+        os.environ.update(
+            TAPEWIRE_NAMESPACE=namespace,
+            TAPEWIRE_MODE="replay",
+            TAPEWIRE_FEATURE_SET=dataset.feature_set,
+            TAPEWIRE_TAPE=dataset.tape,
+        )
+        settings = read_settings()
+        _remember(settings)
+        elapsed = {"start": time.perf_counter() - began}
+        return asyncio.run(_stream(settings, dataset, elapsed))
+
+
+@contextlib.contextmanager
+def _servers() -> Iterator[dict[str, str]]:
+    """The embedded servers' environment, or nothing new where TAPEWIRE_BROKER names real ones."""
+    if "TAPEWIRE_BROKER" in os.environ:
+        yield {}
+        return
+    from stream.embedded.services import start_embedded
+
+    console.print("starting the embedded broker, PostgreSQL and Valkey under .tapewire/")
+    with start_embedded(read_settings().data_dir) as services:
+        yield services.environment()
+
+
+async def _stream(settings: Settings, dataset: Any, elapsed: dict[str, float]) -> dict[str, Any]:
+    from stream.archive.migrate import migrate
+    from stream.datasets.loader import load, wait_drained
+    from stream.engine.supervisor import supervise
+    from stream.engine.topics import create_topics
+
+    clock = time.perf_counter
+    await create_topics(settings)
+    await asyncio.to_thread(migrate, settings.database.get_secret_value(), settings.namespace)
+    stop = asyncio.Event()
+    roles = asyncio.create_task(
+        supervise({role: role_command(role) for role in _ROLES}, stop=stop), name="roles"
+    )
+    watcher = Watcher(settings)
+    try:
+        first, last = dataset.span
+        cut = first + int((last - first) * TRAIN_SHARE)
+        began = clock()
+        with load_progress(f"{dataset.name}: history") as progress:
+            history = await _beside(roles, load(settings, dataset, until_us=cut, progress=progress))
+            await _beside(roles, wait_drained(settings))
+        elapsed["history"] = clock() - began
+
+        began = clock()
+        trained = await _beside(roles, asyncio.to_thread(_train, settings))
+        elapsed["train"] = clock() - began
+
+        began = clock()
+        watching = asyncio.create_task(watcher.run())
+        with load_progress(f"{dataset.name}: live") as progress:
+            live = await _beside(
+                roles,
+                load(
+                    settings,
+                    dataset,
+                    from_us=cut,
+                    progress=progress,
+                    published=watcher.published,
+                ),
+            )
+            await _beside(roles, wait_drained(settings))
+        elapsed["live"] = clock() - began
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        rows = await asyncio.to_thread(count_rows, settings)
+    finally:
+        stop.set()
+        await asyncio.wait({roles}, timeout=5)
+    events_in = {
+        topic: history.events_in.get(topic, 0) + live.events_in.get(topic, 0)
+        for topic in sorted({*history.events_in, *live.events_in})
+    }
+    return {
+        "dataset": dataset.name,
+        "namespace": settings.namespace,
+        "events_in": events_in,
+        **rows,
+        "model_version": trained["version"],
+        "model_refused": trained["refused"],
+        "metrics": trained["metrics"],
+        "latency_ms": {"tick_to_signal": watcher.latency_ms()},
+        "elapsed_s": {name: round(seconds, 1) for name, seconds in elapsed.items()},
+    }
+
+
+async def _beside(roles: asyncio.Task[int], work: Any) -> Any:
+    """The result of `work`, or Refused as soon as a role is gone for good."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task, roles}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        return task.result()
+    task.cancel()
+    roles.result()
+    raise Refused("a role ended before the demo did; its last lines are above")
+
+
+def _train(settings: Settings) -> dict[str, Any]:
+    from stream.cli.learn import ModelRefused, retrain_and_announce
+
+    try:
+        result = retrain_and_announce(settings, promote=True, seed=0)
+    except ModelRefused as refused:
+        console.print(f"{refused}; going on with the rules model", markup=False)
+        return {"version": "rules-1", "refused": str(refused), "metrics": {}}
+    console.print(f"champion is {result['version']}", markup=False)
+    return {"version": result["version"], "refused": None, "metrics": result["metrics"]}
+
+
+def _remember(settings: Settings) -> None:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    place = {
+        "schema": settings.namespace,
+        "embedded": settings.embedded,
+        "data_dir": os.environ.get("TAPEWIRE_EMBEDDED_POSTGRES", ""),
+    }
+    (settings.data_dir / _LAST_DEMO).write_text(json.dumps(place))
+
+
+@contextlib.contextmanager
+def last_demo_database(settings: Settings) -> Iterator[tuple[str, str]]:
+    """DSN and schema to query: TAPEWIRE_DATABASE's, else the last embedded demo's, started anew."""
+    if "TAPEWIRE_DATABASE" in os.environ:
+        yield settings.database.get_secret_value(), settings.namespace
+        return
+    from stream.embedded.postgres import start_postgres
+
+    try:
+        place = msgspec.json.decode((settings.data_dir / _LAST_DEMO).read_bytes())
+    except FileNotFoundError:
+        raise Refused(
+            "expected TAPEWIRE_DATABASE or the data of an earlier `tapewire demo` under "
+            f"{settings.data_dir}/, found neither"
+        ) from None
+    with start_postgres(Path(place["data_dir"])) as server:
+        yield server.dsn, place["schema"]
