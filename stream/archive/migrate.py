@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
+from pathlib import Path
 
 import psycopg
 import structlog
@@ -16,6 +16,7 @@ log = structlog.get_logger()
 # "tape" in ASCII; one lock a database, because creating the extension concerns all schemas.
 _LOCK = 0x74617065
 _MIN_SERVER = 160000
+_FILES = Path(__file__).parents[2] / "sql"  # beside `stream`, in a checkout and when installed
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -91,8 +92,7 @@ def _migrate(connection: psycopg.Connection, schema: str) -> list[str]:
 
 def sql_files() -> list[tuple[str, str]]:
     """Name and text of each migration, in order."""
-    found = [f for f in resources.files("sql").iterdir() if f.name.endswith(".sql")]
-    return [(f.name, f.read_text("utf-8")) for f in sorted(found, key=lambda f: f.name)]
+    return [(file.name, file.read_text("utf-8")) for file in sorted(_FILES.glob("*.sql"))]
 
 
 def _timescaledb(connection: psycopg.Connection) -> str | None:
