@@ -100,14 +100,10 @@ def test_an_article_and_ticks_give_a_signal_that_is_the_same_on_the_topic_and_in
 ) -> None:
     t0 = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
     second = timedelta(seconds=1)
-    ticks = [
-        ("ticks", "AAPL", Tick(symbol="AAPL", ts=t0 + i * second, price=100 + i / 100, size=10), 0)
-        for i in range(90)
+    tape: list[Tick | ClockTick] = [
+        Tick(symbol="AAPL", ts=t0 + i * second, price=100 + i / 100, size=10) for i in range(90)
     ]
-    beats = [
-        ("ticks", MARKET_KEY, ClockTick(kind="beat", at=t0 + i * second), 0)
-        for i in (30, 60, 90, 120, 180, 240)
-    ]
+    tape += [ClockTick(kind="beat", at=t0 + i * second) for i in (30, 60, 90, 120, 180, 240)]
     article = NewsArticle(
         id="wire-1",
         source="wire",
@@ -116,14 +112,12 @@ def test_an_article_and_ticks_give_a_signal_that_is_the_same_on_the_topic_and_in
         headline="Apple beats estimates as profit surges to a record",
         symbols=("AAPL",),
     )
-    tape = sorted(
-        [
-            (topic, key, e, e.ts if isinstance(e, Tick) else e.at)
-            for topic, key, e, _ in ticks + beats
-        ],
-        key=lambda record: record[3],
-    )
-    publish(worker, [("news", article.id, article, article.received_at), *tape])
+    records = [
+        ("ticks", "AAPL", e, e.ts) if isinstance(e, Tick) else ("ticks", MARKET_KEY, e, e.at)
+        for e in tape
+    ]
+    records.sort(key=lambda record: record[3])
+    publish(worker, [("news", article.id, article, article.received_at), *records])
 
     signals = read_signals(
         worker,
