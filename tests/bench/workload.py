@@ -1,0 +1,107 @@
+"""What the benchmarks share: a namespace with real ticks, roles as processes, progress."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stream.archive.migrate import migrate
+from stream.datasets.loader import load
+from stream.datasets.recorded import open_dataset
+from stream.datasets.synthetic import generate
+from stream.engine.topics import create_topics, lag
+from stream.settings import Settings
+
+REAL = pathlib.Path(__file__).parents[3] / "shared" / "data" / "us_equity_ticks"
+_SERIAL = itertools.count()
+
+
+def namespace(stack: dict[str, str], **given: object) -> Settings:
+    """Settings of a fresh replay namespace on the real servers, topics and schema made."""
+    settings = Settings(
+        broker=stack["TAPEWIRE_BROKER"],
+        database=stack["TAPEWIRE_DATABASE"],
+        redis=stack["TAPEWIRE_REDIS"],
+        namespace=f"bench_{os.getpid()}_{time.time_ns() // 10**9 % 10**6}_{next(_SERIAL)}",
+        **{"mode": "replay", **given},  # type: ignore[arg-type]
+    )
+    asyncio.run(create_topics(settings))
+    migrate(settings.database.get_secret_value(), settings.namespace)
+    return settings
+
+
+def dataset_of_ticks(n_ticks: int) -> tuple[object, int | None]:
+    """Real trades where they are at hand, else synthetic; and where to stop (us)."""
+    dataset = open_dataset(REAL) if REAL.is_dir() else generate(7, 1.0)
+    ticks = (at for topic, at, _, _ in dataset.events() if topic == "ticks")
+    return dataset, next(itertools.islice(ticks, n_ticks, None), None)
+
+
+def preload(settings: Settings, n_ticks: int) -> int:
+    """Publish about `n_ticks` with nobody reading; returns how many went in."""
+    dataset, until = dataset_of_ticks(n_ticks)
+    summary = asyncio.run(load(settings, dataset, until_us=until, wait_for=()))
+    return summary.events_in["ticks"]
+
+
+@contextmanager
+def roles(settings: Settings, *names: str, command: list[str] | None = None) -> Iterator[list[int]]:
+    """Run roles as processes; yields their pids."""
+    env = {
+        **os.environ,
+        **{
+            f"TAPEWIRE_{name.upper()}": str(
+                value.get_secret_value() if hasattr(value, "get_secret_value") else value
+            )
+            for name, value in settings
+            if value is not None
+        },
+    }
+    made = [
+        subprocess.Popen(
+            command or [sys.executable, "-m", "stream.cli", "worker", "--role", name], env=env
+        )
+        for name in names
+    ]
+    try:
+        yield [process.pid for process in made]
+    finally:
+        for process in made:
+            process.send_signal(signal.SIGTERM)
+        for process in made:
+            process.wait(10)
+
+
+def rate_to_the_end(settings: Settings, group: str, topic: str, *, limit_s: float = 300) -> float:
+    """Records a second between the first and the last committed position of `group`."""
+
+    def position() -> tuple[int, int]:
+        return asyncio.run(lag(settings, group)).get(topic, (0, 1))
+
+    began: tuple[float, int] | None = None
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        at, end = position()
+        now = time.perf_counter()
+        if at > 0 and began is None:
+            began = (now, at)
+        if began is not None and at >= end:
+            return (at - began[1]) / (now - began[0])
+        time.sleep(0.05)
+    raise TimeoutError(f"{group} did not reach the end of {topic} in {limit_s:g} s")
+
+
+def resident_mb(pid: int) -> float:
+    """Peak resident memory of a process in MB."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(pid)
