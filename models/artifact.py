@@ -1,0 +1,175 @@
+"""The artifact: the whole contract between training and serving, as JSON. No pickle.
+
+to_bytes -> sha256 -> registry -> from_bytes(raw, sha256) -> check_fits -> ArtifactScorer
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+FORMAT = 1  # of the JSON; a reader refuses a newer one
+CLASSES = ("bearish", "neutral", "bullish")
+
+_SHOWN = 5  # names spelled out in a message
+
+
+class ArtifactError(Exception):
+    """The artifact is damaged, unknown or does not fit; says what was expected, came, and to do."""
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One model. direction: a raw score per class of CLASSES; return: basis points."""
+
+    role: Literal["direction", "return"]
+    format: Literal["lightgbm"]
+    text: str
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """logits = scale * raw + offsets, then softmax; bps = return_scale * raw + return_offset.
+
+    A scale of 0 leaves the class shares of training: no opinion.
+    """
+
+    scale: float
+    offsets: tuple[float, float, float]
+    return_scale: float = 1.0
+    return_offset: float = 0.0
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """How one feature was distributed in training. Quantiles are of the rows that have a value.
+
+    missing : share of rows without a value, 0..1. No quantiles: it never had one.
+    """
+
+    missing: float
+    quantiles: dict[str, float]  # "0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999"
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """A trained model and all that serving must know of it. Times in microseconds since 1970.
+
+    version : names the content: trained_until and a digest of everything else.
+    threshold : least confidence of an actionable signal, 0..1.
+    sentiment_model : the model whose scores it was trained on; None: there were none.
+    """
+
+    name: str
+    version: str
+    members: tuple[Member, ...]
+    calibration: Calibration
+    feature_set: str
+    feature_set_version: int
+    feature_names: tuple[str, ...]
+    sentiment_model: str | None
+    horizon: str
+    horizon_s: float
+    threshold: float
+    trained_from_us: int
+    trained_until_us: int
+    n_rows: int
+    reference: tuple[Reference, ...]  # one a feature, in order
+    metrics: dict[str, float | None]
+    code_revision: str
+    wheels: dict[str, str]
+    seed: int
+    format: int = FORMAT
+
+    def member(self, role: str) -> Member | None:
+        """The member of that role, or None."""
+        return next((m for m in self.members if m.role == role), None)
+
+    def check_fits(self, feature_set: str, version: int, names: Sequence[str]) -> None:
+        """Raise ArtifactError with the exact difference unless it scores such vectors."""
+        difference = fits(self, feature_set, version, names)
+        if difference is not None:
+            raise ArtifactError(
+                f"artifact {self.version} does not fit: {difference}; "
+                "retrain on this feature set (tapewire retrain --promote)"
+            )
+
+
+def fits(artifact: Artifact, feature_set: str, version: int, names: Sequence[str]) -> str | None:
+    """What keeps the artifact from scoring vectors of that feature set; None when it fits."""
+    if artifact.feature_set != feature_set:
+        return f"expected feature set {feature_set!r}, got {artifact.feature_set!r}"
+    if artifact.feature_set_version != version:
+        return (
+            f"expected version {version} of feature set {feature_set!r}, "
+            f"got {artifact.feature_set_version}"
+        )
+    own = artifact.feature_names
+    if own == tuple(names):
+        return None
+    lacks = [name for name in names if name not in set(own)]
+    extra = [name for name in own if name not in set(names)]
+    if lacks or extra:
+        return f"its features lack {_some(lacks)} and have {_some(extra)} besides"
+    i = next(i for i, (a, b) in enumerate(zip(own, names, strict=False)) if a != b)
+    return f"feature {i}: expected {names[i]!r}, got {own[i]!r} (same names, other order)"
+
+
+def to_bytes(artifact: Artifact) -> bytes:
+    """The artifact as JSON; the same artifact gives the same bytes."""
+    return msgspec.json.encode(artifact, order="deterministic")
+
+
+def from_bytes(raw: bytes, sha256: str) -> Artifact:
+    """The artifact in `raw`.
+
+    Raises
+    ------
+    ArtifactError
+        The bytes are not those that `sha256` names, or not an artifact this code can read.
+    """
+    came = sha256_of(raw)
+    if came != sha256:
+        raise ArtifactError(
+            f"artifact damaged: expected sha256 {sha256}, got {came}; "
+            "roll back to another version or retrain"
+        )
+    try:
+        artifact = msgspec.json.decode(raw, type=Artifact)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(
+            f"artifact unreadable: {error}; expected format {FORMAT}; retrain"
+        ) from None
+    if artifact.format != FORMAT:
+        raise ArtifactError(
+            f"artifact {artifact.version}: expected format {FORMAT}, got {artifact.format}; "
+            "use the release that wrote it, or retrain"
+        )
+    n = len(artifact.feature_names)
+    if len(artifact.reference) != n:
+        raise ArtifactError(
+            f"artifact {artifact.version}: expected {n} reference distributions, "
+            f"got {len(artifact.reference)}; retrain"
+        )
+    return artifact
+
+
+def sha256_of(raw: bytes) -> str:
+    """Hex digest that names the bytes."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def with_version(artifact: Artifact) -> Artifact:
+    """The artifact under the version that its content gives: YYYYMMDDTHHMMSS-digest."""
+    blank = msgspec.structs.replace(artifact, version="")
+    digest = hashlib.blake2b(to_bytes(blank), digest_size=4).hexdigest()
+    until = datetime.fromtimestamp(artifact.trained_until_us // 1_000_000, UTC)
+    return msgspec.structs.replace(artifact, version=f"{until:%Y%m%dT%H%M%S}-{digest}")
+
+
+def _some(names: Sequence[str]) -> str:
+    if not names:
+        return "none"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
