@@ -1,0 +1,218 @@
+"""Writes batches of records to the database, each record exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from stream.archive.tables import TABLES, Row, Table, read_rows
+from stream.engine.step import Record
+from stream.errors import Refused, Unavailable
+
+log = structlog.get_logger()
+
+_CONNECT_S = 5
+# A commit lost in a crash takes its rows and its positions with it, so they are read again.
+_OPTIONS = "-c synchronous_commit=off -c statement_timeout=60s -c lock_timeout=30s"
+
+_POSITIONS = """
+INSERT INTO positions (topic, topic_id, "partition", next_offset) VALUES (%s, %s, %s, %s)
+ON CONFLICT (topic_id, "partition") DO UPDATE
+SET next_offset = greatest(positions.next_offset, excluded.next_offset), updated_at = now()
+"""
+_NAMES = "SELECT names FROM feature_sets WHERE feature_set = %s AND version = %s"
+_NEW_NAMES = """
+INSERT INTO feature_sets (feature_set, version, names) VALUES (%s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+# A row can be refused for what only the server checks; anything else is a server in trouble.
+_BAD_ROW = (psycopg.DataError, psycopg.IntegrityError)
+
+
+class Chunk(NamedTuple):
+    """Records of one partition in order, and the offset after the last of them."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    records: Sequence[Record]
+    next_offset: int
+
+
+class Sink:
+    """One connection; `write` is one transaction. Not safe for use by two threads at a time.
+
+    After `Unavailable` the connection is gone and the next call makes a new one.
+    """
+
+    def __init__(self, dsn: str, schema: str) -> None:
+        self._dsn = dsn
+        self._schema = schema
+        self._connection: psycopg.Connection | None = None
+        self._names: dict[tuple[str, int], tuple[str, ...]] = {}
+
+    def positions(self, topic_ids: Iterable[str]) -> dict[tuple[str, int], int]:
+        """The next offset to read by (topic id, partition); what was never read is absent."""
+        query = 'SELECT topic_id, "partition", next_offset FROM positions WHERE topic_id = ANY(%s)'
+        try:
+            with self._open().transaction():
+                rows = self._open().execute(query, [list(topic_ids)]).fetchall()
+        except psycopg.Error as error:
+            raise self._failed(error) from error
+        return {(topic_id, partition): offset for topic_id, partition, offset in rows}
+
+    def write(self, chunks: Sequence[Chunk]) -> Counter[str]:
+        """Write the rows of `chunks` and their positions; return counts by table and `rejected`.
+
+        A record that cannot be read, or that the server refuses, is counted and left out.
+
+        Raises
+        ------
+        Unavailable
+            The server is away; nothing of `chunks` was written, or all of it: write them again.
+        Refused
+            The schema lacks what this code writes.
+        """
+        try:
+            return self._write_once(chunks)
+        except _BAD_ROW as error:
+            return self._write_without_bad_row(chunks, error)
+        except psycopg.Error as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """End the connection; the next call makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._names.clear()
+
+    def _write_without_bad_row(self, chunks: Sequence[Chunk], error: Exception) -> Counter[str]:
+        """Halve until the refused record stands alone; each half is a transaction."""
+        n_records = sum(len(chunk.records) for chunk in chunks)
+        if n_records > 1:
+            counts: Counter[str] = Counter()
+            for half in halves(chunks):
+                counts += self.write(half)
+            return counts
+        for chunk in chunks:
+            for record in chunk.records:
+                place = {"topic": chunk.topic, "partition": chunk.partition}
+                log.error("row refused", **place, offset=record.offset, reason=str(error).strip())
+        return self.write([c._replace(records=()) for c in chunks]) + Counter(rejected=n_records)
+
+    def _write_once(self, chunks: Sequence[Chunk]) -> Counter[str]:
+        try:
+            return self._write_transaction(self._open(), chunks)
+        except BaseException:
+            self.close()  # with it go names that were learnt in the transaction
+            raise
+
+    def _write_transaction(
+        self, connection: psycopg.Connection, chunks: Sequence[Chunk]
+    ) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        rows: dict[str, list[Row]] = {}
+        with connection.transaction(), connection.cursor() as cursor:
+            for chunk in chunks:
+                counts["rejected"] += read_rows(
+                    chunk.topic, chunk.topic_id, chunk.records, self._names_of, rows
+                )
+            for name in sorted(rows):
+                if rows[name]:
+                    counts[name] += _copy(cursor, TABLES[name], rows[name])
+            last = {(c.topic, c.topic_id, c.partition): c.next_offset for c in chunks}
+            cursor.executemany(_POSITIONS, [(*key, last[key]) for key in sorted(last)])
+        return counts
+
+    def _names_of(self, key: tuple[str, int], names: tuple[str, ...]) -> tuple[str, ...]:
+        known = self._names.get(key)
+        if known is None:
+            connection = self._open()
+            connection.execute(_NEW_NAMES, [*key, list(names)])
+            row = connection.execute(_NAMES, key).fetchone()
+            known = self._names[key] = names if row is None else tuple(row[0])
+        return known
+
+    def _open(self) -> psycopg.Connection:
+        if self._connection is None:
+            connection = psycopg.connect(
+                self._dsn, autocommit=True, connect_timeout=_CONNECT_S, options=_OPTIONS
+            )
+            connection.execute(
+                sql.SQL("SET search_path = {}, public").format(sql.Identifier(self._schema))
+            )
+            for table in TABLES.values():
+                connection.execute(
+                    sql.SQL("CREATE TEMP TABLE {} (LIKE {}) ON COMMIT DELETE ROWS").format(
+                        sql.Identifier(f"new_{table.name}"), sql.Identifier(table.name)
+                    )
+                )
+            self._connection = connection
+        return self._connection
+
+    def _failed(self, error: psycopg.Error) -> Exception:
+        self.close()
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return Unavailable(f"TAPEWIRE_DATABASE: {error}".strip())
+        return Refused(f"schema {self._schema}: {error}; run the migrations".strip())
+
+
+def halves(chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+    """`chunks` in two parts with about as many records each; order within partitions is kept.
+
+    The first part's positions stop where its records stop.
+    """
+    room = sum(len(chunk.records) for chunk in chunks) // 2
+    first: list[Chunk] = []
+    second: list[Chunk] = []
+    for chunk in chunks:
+        if not second and len(chunk.records) <= room:
+            first.append(chunk)
+            room -= len(chunk.records)
+            continue
+        if room:
+            head = chunk.records[:room]
+            first.append(chunk._replace(records=head, next_offset=head[-1].offset + 1))
+        second.append(chunk._replace(records=chunk.records[room:]))
+        room = 0
+    return first, second
+
+
+def _copy(cursor: psycopg.Cursor, table: Table, rows: Sequence[Row]) -> int:
+    """COPY `rows` aside, then insert what the table does not have; return how many were new."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+    aside = sql.Identifier("pg_temp", f"new_{table.name}")
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(aside, columns)
+    with cursor.copy(statement) as copy:
+        copy.set_types(table.types)
+        for row in rows:
+            copy.write_row(row)
+    names = {"table": sql.Identifier(table.name), "columns": columns, "aside": aside}
+    if table.name == "instruments":
+        cursor.execute(_upsert_instruments(table).format(**names))
+    else:
+        cursor.execute(
+            sql.SQL(
+                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {aside} "
+                "ON CONFLICT DO NOTHING"
+            ).format(**names)
+        )
+    return cursor.rowcount
+
+
+def _upsert_instruments(table: Table) -> sql.SQL:
+    """The latest record of a symbol wins; a symbol's records are in one partition, in order."""
+    changes = ", ".join(f'"{c}" = excluded."{c}"' for c in table.columns if c != "symbol")
+    return sql.SQL(
+        "INSERT INTO {table} AS known ({columns}) "
+        "SELECT DISTINCT ON (symbol) {columns} FROM {aside} "
+        'ORDER BY symbol, kafka_ts DESC, "offset" DESC '
+        f"ON CONFLICT (symbol) DO UPDATE SET {changes} "
+        'WHERE excluded.topic_id <> known.topic_id OR excluded."offset" > known."offset"'
+    )
