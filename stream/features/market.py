@@ -1,0 +1,313 @@
+"""Features of one symbol's own panes: returns, volatility, flow, range, indicators."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import fsum, log, sqrt
+
+from stream.features.groups import Feature, Group, Values
+from stream.features.indicators import (
+    BOLLINGER_PANES,
+    MACD_HISTOGRAM_PANES,
+    MACD_LINE_PANES,
+    RSI_PANES,
+    bollinger_b,
+    macd_histogram,
+    macd_line,
+    rsi_cutler,
+)
+from stream.features.view import View, Window
+
+NO_PANE = "no pane in the window"
+SHORT = "fewer panes than the window"
+
+
+def returns(*windows: Window) -> Group:
+    """Log return over each window."""
+
+    def compute(view: View) -> Values:
+        return [view.log_return(window) for window in windows]
+
+    missing = "no pane in the window, or no close before it (in time windows: within 30 min)"
+    return Group(
+        tuple(
+            Feature(f"return_log_{w.name}", "log return", w.name, "(-inf, inf)", missing)
+            for w in windows
+        ),
+        compute,
+    )
+
+
+def volatility(*windows: Window, tick: Window | None = None, base: Window) -> Group:
+    """Root of the summed squared pane returns; between ticks; and the first window against base."""
+    first = windows[0]
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        for window in windows:
+            low = view.low(window)
+            whole = low is not None and (window.us is not None or low > 0)
+            out.append(sqrt(view.total("pane_r2", window)) if whole else None)
+        if tick is not None:
+            whole = view.low(tick) is not None
+            out.append(sqrt(view.total("tick_r2", tick)) if whole else None)
+        surprise = None
+        low, base_low = view.low(first), view.low(base)
+        if low is not None and base_low is not None and (base.us is not None or base_low > 0):
+            usual = view.total("pane_r2", base) / (view.high - base_low)
+            if usual > 0.0:
+                surprise = sqrt(view.total("pane_r2", first) / (view.high - low) / usual)
+        out.append(surprise)
+        return out
+
+    features = [
+        Feature(f"volatility_realised_{w.name}", "log return", w.name, "[0, inf)", NO_PANE)
+        for w in windows
+    ]
+    if tick is not None:
+        name = f"volatility_tick_{tick.name}"
+        features.append(Feature(name, "log return", tick.name, "[0, inf)", NO_PANE))
+    features.append(
+        Feature(
+            f"volatility_surprise_{first.name}",
+            f"ratio to {base.name}",
+            base.name,
+            "[0, inf)",
+            "no pane, or no price moved",
+        )
+    )
+    return Group(tuple(features), compute)
+
+
+def surprises(*windows: Window, base: Window) -> Group:
+    """Volume and trade count a pane, against those of a longer window."""
+    columns = (("volume", "volumes"), ("trades", "trades"))
+
+    def compute(view: View) -> Values:
+        base_low = view.low(base)
+        if base_low is None:
+            return [None] * (2 * len(windows))
+        out: Values = []
+        for _, column in columns:
+            usual = view.total(column, base) / (view.high - base_low)
+            for window in windows:
+                low = view.low(window)
+                if low is None or usual <= 0.0:
+                    out.append(None)
+                else:
+                    out.append(view.total(column, window) / (view.high - low) / usual)
+        return out
+
+    missing = f"no pane in the window, or none known over {base.name}"
+    return Group(
+        tuple(
+            Feature(
+                f"{signal}_surprise_{w.name}",
+                f"ratio to {base.name}",
+                base.name,
+                "[0, inf)",
+                missing,
+            )
+            for signal, _ in columns
+            for w in windows
+        ),
+        compute,
+    )
+
+
+def vwap_distance(*windows: Window) -> Group:
+    """Log of the last close over the volume-weighted price of the window."""
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        for window in windows:
+            value = None
+            if view.low(window) is not None:
+                notional = view.total("notionals", window)
+                if notional > 0.0:
+                    close = view.panes.closes[view.high - 1]
+                    value = log(close * view.total("volumes", window) / notional)
+            out.append(value)
+        return out
+
+    return Group(
+        tuple(
+            Feature(f"vwap_distance_{w.name}", "log ratio", w.name, "(-inf, inf)", "no volume")
+            for w in windows
+        ),
+        compute,
+    )
+
+
+def imbalance(*windows: Window) -> Group:
+    """Signed volume over volume (tick rule; of a bar, the sign of its close - open)."""
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        for window in windows:
+            value = None
+            if view.low(window) is not None:
+                volume = view.total("volumes", window)
+                if volume > 0.0:
+                    value = max(-1.0, min(1.0, view.total("signed", window) / volume))
+            out.append(value)
+        return out
+
+    return Group(
+        tuple(
+            Feature(f"imbalance_signed_{w.name}", "share", w.name, "[-1, 1]", "no volume")
+            for w in windows
+        ),
+        compute,
+    )
+
+
+def ranges(*windows: Window) -> Group:
+    """Log of high over low, and where the last close stands between them."""
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        panes, high = view.panes, view.high
+        for window in windows:
+            low = view.low(window)
+            if low is None:
+                out += (None, None)
+                continue
+            top, bottom = max(panes.highs[low:high]), min(panes.lows[low:high])
+            out.append(log(top / bottom))
+            close = panes.closes[high - 1]
+            out.append((close - bottom) / (top - bottom) if top > bottom else None)
+        return out
+
+    features = []
+    for w in windows:
+        features += [
+            Feature(f"range_log_{w.name}", "log ratio", w.name, "[0, inf)", NO_PANE),
+            Feature(f"range_position_{w.name}", "share", w.name, "[0, 1]", "no range"),
+        ]
+    return Group(tuple(features), compute)
+
+
+def illiquidity(window: Window) -> Group:
+    """Amihud: mean size of the pane return per million traded."""
+
+    def compute(view: View) -> Values:
+        low = view.low(window)
+        if low is None:
+            return [None]
+        n = sum(view.panes.impact_counts[low : view.high])
+        return [view.total("impacts", window) / n if n else None]
+
+    name = f"illiquidity_amihud_{window.name}"
+    missing = "no pane with volume and a neighbour"
+    feature = Feature(name, "bps per million", window.name, "[0, inf)", missing)
+    return Group((feature,), compute)
+
+
+def spread(window: Window) -> Group:
+    """Mean quoted spread at trades, as a share of the mid price."""
+
+    def compute(view: View) -> Values:
+        low = view.low(window)
+        if low is None:
+            return [None]
+        n = sum(view.panes.quotes[low : view.high])
+        return [1e4 * view.total("spreads", window) / n if n else None]
+
+    name = f"spread_mean_{window.name}"
+    return Group(
+        (Feature(name, "bps", window.name, "(-inf, inf)", "no trade with a quote"),), compute
+    )
+
+
+def last_pane(suffix: str) -> Group:
+    """Parts of the newest bar's return: close to open overnight, open to close within."""
+
+    def compute(view: View) -> Values:
+        high, panes = view.high, view.panes
+        if high == 0:
+            return [None, None]
+        opened = panes.opens[high - 1]
+        gap = log(opened / panes.closes[high - 2]) if high > 1 else None
+        return [gap, log(panes.closes[high - 1] / opened)]
+
+    return Group(
+        (
+            Feature(
+                f"gap_overnight_{suffix}", "log return", "2 bars", "(-inf, inf)", "no bar before"
+            ),
+            Feature(f"return_open_{suffix}", "log return", suffix, "(-inf, inf)", "no bar"),
+        ),
+        compute,
+    )
+
+
+def indicators(within: Window | None, unit: str) -> Group:
+    """RSI, Bollinger %b, MACD over the newest closes, none older than `within`."""
+
+    def compute(view: View) -> Values:
+        high = view.high
+        first: int | None = 0
+        if within is not None:
+            first = view.low(within)
+        if first is None:
+            return [None] * 4
+        first = max(first, high - MACD_HISTOGRAM_PANES)
+        closes = view.panes.closes[first:high]
+        n = len(closes)
+        return [
+            rsi_cutler(closes[-RSI_PANES - 1 :]) if n > RSI_PANES else None,
+            bollinger_b(closes[-BOLLINGER_PANES:]) if n >= BOLLINGER_PANES else None,
+            macd_line(closes) if n >= MACD_LINE_PANES else None,
+            macd_histogram(closes) if n >= MACD_HISTOGRAM_PANES else None,
+        ]
+
+    short = SHORT if within is None else f"{SHORT} in the last {within.name}"
+    rsi_name, b_name = f"rsi_cutler_{RSI_PANES}{unit}", f"bollinger_b_{BOLLINGER_PANES}{unit}"
+    return Group(
+        (
+            Feature(rsi_name, "percent", f"{RSI_PANES + 1} panes", "[0, 100]", short),
+            Feature(
+                b_name, "share", f"{BOLLINGER_PANES} panes", "(-inf, inf)", f"{short}, or all equal"
+            ),
+            Feature(
+                f"macd_line_26{unit}",
+                "share of price",
+                f"{MACD_LINE_PANES} panes",
+                "(-1, 1)",
+                short,
+            ),
+            Feature(
+                f"macd_histogram_26{unit}",
+                "share of price",
+                f"{MACD_HISTOGRAM_PANES} panes",
+                "(-inf, inf)",
+                short,
+            ),
+        ),
+        compute,
+    )
+
+
+def trend(*windows: Window) -> Group:
+    """Net move over path length: 1 straight up, -1 straight down, 0 going nowhere."""
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        for window in windows:
+            low = view.low(window)
+            if low is None:
+                out.append(None)
+                continue
+            closes = view.panes.closes[low : view.high]
+            path = fsum([abs(b - a) for a, b in pairwise(closes)])
+            out.append((closes[-1] - closes[0]) / path if path > 0.0 else None)
+        return out
+
+    return Group(
+        tuple(
+            Feature(f"trend_efficiency_{w.name}", "share", w.name, "[-1, 1]", "nothing moved")
+            for w in windows
+        ),
+        compute,
+    )

@@ -1,0 +1,165 @@
+"""Features of one symbol's news: tone, disagreement, attention, sources, and tone times move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum, sqrt
+
+from stream.features.groups import Feature, Group, Values
+from stream.features.view import View, Window
+
+NO_ITEM = "no item in the window"
+DECAY_SPAN = 8  # half-lives that a decayed sum looks back: the rest weighs under 1/256
+
+
+def tone(*windows: Window, base: Window) -> Group:
+    """Mean polarity weighted by relevance, and the change of each window against the base's."""
+
+    def compute(view: View) -> Values:
+        means = [view.sentiment(window) for window in windows]
+        usual = view.sentiment(base)
+        changes: Values = [
+            None if mean is None or usual is None else mean - usual for mean in means
+        ]
+        return [*means, usual, *changes]
+
+    features = [
+        Feature(f"sentiment_mean_{w.name}", "polarity", w.name, "[-1, 1]", NO_ITEM)
+        for w in (*windows, base)
+    ]
+    features += [
+        Feature(f"sentiment_change_{w.name}", "polarity", base.name, "[-2, 2]", NO_ITEM)
+        for w in windows
+    ]
+    return Group(tuple(features), compute)
+
+
+def decay(*half_lives: Window) -> Group:
+    """Sum of relevance * polarity * 2**(-age / half-life), over eight half-lives."""
+    spans = [Window(f"decay {w.name}", us=DECAY_SPAN * (w.us or 0)) for w in half_lives]
+    rates = [-1.0 / (w.us or 1) for w in half_lives]
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        news, high, cut = view.news, view.news_high, view.cut
+        for span, rate in zip(spans, rates, strict=True):
+            low = view.news_low(span)
+            if low == high:
+                out.append(None)
+                continue
+            pairs = zip(news.weighted[low:high], news.times[low:high], strict=True)
+            out.append(fsum([value * 2.0 ** ((cut - at) * rate) for value, at in pairs]))
+        return out
+
+    return Group(
+        tuple(
+            Feature(
+                f"sentiment_decay_{w.name}", "polarity", f"8 x {w.name}", "(-inf, inf)", NO_ITEM
+            )
+            for w in half_lives
+        ),
+        compute,
+    )
+
+
+def attention(*windows: Window, base: Window) -> Group:
+    """Items in each window (0 is a value), and the first window's rate against the base's."""
+    first = windows[0]
+    share = (first.us or 0) / (base.us or 1)
+
+    def compute(view: View) -> Values:
+        counts = [view.news_high - view.news_low(window) for window in windows]
+        usual = (view.news_high - view.news_low(base)) * share
+        return [*map(float, counts), counts[0] / usual if usual > 0.0 else None]
+
+    features = [
+        Feature(f"news_count_{w.name}", "items", w.name, "[0, inf)", "never") for w in windows
+    ]
+    name = f"news_surprise_{first.name}"
+    features.append(Feature(name, f"ratio to {base.name}", base.name, "[0, inf)", NO_ITEM))
+    return Group(tuple(features), compute)
+
+
+def texture(window: Window, longest: Window) -> Group:
+    """How the items of a window differ, where they come from, when, and how long they are."""
+
+    def compute(view: View) -> Values:
+        news, high = view.news, view.news_high
+        low = view.news_low(window)
+        age = None
+        if view.news_low(longest) < high:
+            age = (view.cut - news.times[high - 1]) / 3.6e9
+        n = high - low
+        if n == 0:
+            return [None, None, 0.0, age, None, 0.0, None, None]
+        weights = news.weights[low:high]
+        return [
+            _dispersion(news.polarities[low:high], weights, view.sentiment(window)),
+            fsum(news.negatives[low:high]) / n,
+            fsum(news.novelties[low:high]),
+            age,
+            fsum(news.credibilities[low:high]) / n,
+            float(len(set(news.sources[low:high]))),
+            fsum(news.lengths[low:high]) / n,
+            _after_close(view, low),
+        ]
+
+    w = window.name
+    return Group(
+        (
+            Feature(f"sentiment_dispersion_{w}", "polarity", w, "[0, 1]", "fewer than two items"),
+            Feature(f"sentiment_negative_{w}", "probability", w, "[0, 1]", NO_ITEM),
+            Feature(f"news_novel_{w}", "items", w, "[0, inf)", "never"),
+            Feature(f"news_age_{longest.name}", "h", longest.name, "[0, inf)", NO_ITEM),
+            Feature(f"source_credibility_{w}", "1", w, "[0, 1]", NO_ITEM),
+            Feature(f"source_count_{w}", "sources", w, "[0, inf)", "never"),
+            Feature(f"news_length_{w}", "log(1 + characters)", w, "[0, inf)", NO_ITEM),
+            Feature(f"news_afterclose_{w}", "share", w, "[0, 1]", "no item, or no session known"),
+        ),
+        compute,
+    )
+
+
+def with_returns(*pairs: tuple[Window, Window]) -> Group:
+    """Mean sentiment of a window times the log return of a window."""
+
+    def compute(view: View) -> Values:
+        out: Values = []
+        for news, market in pairs:
+            mean, move = view.sentiment(news), view.log_return(market)
+            out.append(None if mean is None or move is None else mean * move)
+        return out
+
+    return Group(
+        tuple(
+            Feature(
+                f"sentiment{news.name}_x_return_{market.name}",
+                "polarity x log return",
+                f"{news.name}, {market.name}",
+                "(-inf, inf)",
+                "either is missing",
+            )
+            for news, market in pairs
+        ),
+        compute,
+    )
+
+
+def _dispersion(
+    polarities: Sequence[float], weights: Sequence[float], mean: float | None
+) -> float | None:
+    """Standard deviation weighted by relevance."""
+    if mean is None or len(polarities) < 2:
+        return None
+    squares = [
+        weight * (polarity - mean) ** 2
+        for weight, polarity in zip(weights, polarities, strict=True)
+    ]
+    return sqrt(fsum(squares) / fsum(weights))
+
+
+def _after_close(view: View, low: int) -> float | None:
+    """Share of the items of (low, high) that came outside sessions."""
+    places = [view.book.inside(at, view.cut) for at in view.news.times[low : view.news_high]]
+    known = [place for place in places if place is not None]
+    return known.count(False) / len(known) if known else None

@@ -1,0 +1,42 @@
+"""The feature table as Markdown: `python -m stream.features.table > docs/features.md`."""
+
+from __future__ import annotations
+
+import sys
+
+from stream.features.vector import FEATURE_SETS, FeatureSet
+
+HEAD = """# Features
+
+Made by `python -m stream.features.table`; do not edit. Missing is None; zero is a value. Windows in
+time are (cut - w, cut]: a pane counts when it ends inside. Names are `<signal>_<stat>_<window>`;
+`p` counts panes of one minute that traded, `d` in the daily set counts bars (news: times 24 hours).
+"""
+
+
+def table() -> str:
+    """Markdown of all feature sets."""
+    return HEAD + "".join(f"\n{section(each)}" for each in FEATURE_SETS.values())
+
+
+def section(feature_set: FeatureSet) -> str:
+    """Markdown of one feature set."""
+    panes = "one pane a bar" if feature_set.pane_us is None else f"{feature_set.pane_us // 10**6} s"
+    lines = [
+        f"## `{feature_set.name}` version {feature_set.version}",
+        "",
+        f"{len(feature_set.names)} features; panes: {panes}; warm after "
+        f"{feature_set.warmup_panes} panes; news of {feature_set.news_window.name}.",
+        "",
+        "| name | unit | window | range | missing |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{each.name}` | {each.unit} | {each.window} | {each.range} | {each.missing} |"
+        for each in feature_set.features
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

@@ -1,0 +1,112 @@
+"""The feature sets: which features, in which order. New maths means a new version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+from stream.features import calendar, market, opinion
+from stream.features.groups import Feature, Group, Values
+from stream.features.panes import HOUR_US, MINUTE_US
+from stream.features.view import View, Window, days, hours, minutes, sessions
+
+__all__ = ["FEATURE_SETS", "Feature", "FeatureSet"]
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """What a vector holds and how much history it needs. Windows are code, never settings."""
+
+    name: str
+    version: int
+    pane_us: int | None  # None: panes are made by bars
+    pane_window_us: int | None  # panes older than this count for nothing
+    panes_kept: int | None  # more panes than this count for nothing
+    sessions_kept: int
+    news_window: Window
+    evidence_window: Window
+    warmup_panes: int
+    groups: tuple[Group, ...]
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """All features, in the vector's order."""
+        return tuple(chain.from_iterable(group.features for group in self.groups))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in the vector's order."""
+        return tuple(feature.name for feature in self.features)
+
+    def compute(self, view: View) -> tuple[float | None, ...]:
+        """The values, in the order of `names`."""
+        out: Values = []
+        for group in self.groups:
+            out += group.compute(view)
+        return tuple(out)
+
+
+INTRADAY = FeatureSet(
+    name="intraday",
+    version=1,
+    pane_us=MINUTE_US,
+    pane_window_us=4 * HOUR_US,
+    panes_kept=None,
+    sessions_kept=252,  # 251 closes give 250 returns; the newest session may be open
+    news_window=days(7),
+    evidence_window=days(1),
+    warmup_panes=30,
+    groups=(
+        market.returns(minutes(1), minutes(5), minutes(15), hours(1), hours(4)),
+        market.volatility(minutes(15), hours(1), hours(4), tick=minutes(5), base=hours(4)),
+        market.surprises(minutes(5), minutes(15), base=hours(4)),
+        market.vwap_distance(minutes(15), hours(1)),
+        market.imbalance(minutes(1), minutes(5), minutes(15), hours(1)),
+        market.ranges(minutes(15), hours(4)),
+        market.trend(minutes(15)),
+        market.illiquidity(hours(1)),
+        market.spread(minutes(5)),
+        market.indicators(hours(4), "p"),
+        calendar.current_session(),
+        calendar.momentum(1, 5, 20, 60, 120, 250, volatility=20),
+        calendar.cycles("day", "week"),
+        opinion.tone(hours(1), hours(6), days(1), base=days(7)),
+        opinion.decay(minutes(30), hours(3)),
+        opinion.attention(hours(1), hours(6), days(1), base=days(7)),
+        opinion.texture(days(1), days(7)),
+        opinion.with_returns((hours(1), minutes(15)), (days(1), hours(1))),
+    ),
+)
+
+DAILY = FeatureSet(
+    name="daily",
+    version=1,
+    pane_us=None,
+    pane_window_us=None,
+    panes_kept=251,
+    sessions_kept=6,  # only for the after-close share
+    news_window=days(30),
+    evidence_window=days(3),
+    warmup_panes=60,
+    groups=(
+        market.returns(*map(sessions, (1, 2, 5, 10, 20, 60, 120, 250))),
+        market.last_pane("1d"),
+        market.volatility(sessions(5), sessions(20), sessions(60), base=sessions(60)),
+        market.surprises(sessions(1), sessions(5), base=sessions(20)),
+        market.vwap_distance(sessions(5), sessions(20)),
+        market.imbalance(sessions(1), sessions(5), sessions(20)),
+        market.ranges(sessions(1), sessions(20), sessions(250)),
+        market.trend(sessions(20)),
+        market.illiquidity(sessions(20)),
+        market.indicators(None, "d"),
+        calendar.cycles("week", "year"),
+        opinion.tone(days(1), days(3), days(7), base=days(30)),
+        opinion.decay(hours(12), days(3)),
+        opinion.attention(days(1), days(3), days(7), base=days(30)),
+        opinion.texture(days(3), days(30)),
+        opinion.with_returns((days(1), sessions(1)), (days(7), sessions(5))),
+    ),
+)
+
+FEATURE_SETS: dict[str, FeatureSet] = {each.name: each for each in (INTRADAY, DAILY)}
