@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import struct
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -58,6 +59,7 @@ class RowModel:
         # Finalizers run newest first, so the configuration goes before the model it points to.
         finalize(self, lib.LGBM_FastConfigFree, config)
         self._row = (ctypes.c_double * n_features)()
+        self._fill = struct.Struct(f"{n_features}d").pack_into
         self._out = (ctypes.c_double * n_outputs)()
         self._predict = lib.LGBM_BoosterPredictForMatSingleRowFast
         self._arguments = (
@@ -69,7 +71,7 @@ class RowModel:
 
     def raw(self, features: Sequence[float | None]) -> list[float]:
         """Raw scores, bit-equal to `Booster.predict(raw_score=True)`; None counts as missing."""
-        self._row[:] = [_NAN if value is None else value for value in features]
+        self._fill(self._row, 0, *[_NAN if value is None else value for value in features])
         _check(self._predict(*self._arguments))
         return self._out[:]
 

@@ -1,6 +1,7 @@
 """The rules model: scores before the first trained model, and when that one expires.
 
-    evidence = NEWS x news sentiment + MOMENTUM x recent return in units of its volatility
+    evidence = NEWS x decayed sum of relevance x polarity
+             + MOMENTUM x recent return in units of its volatility
     logits   = (-evidence, NEUTRAL, +evidence)
 
 Without news, momentum alone stays under the neutral logit: NEUTRAL.
@@ -12,15 +13,16 @@ from collections.abc import Sequence
 
 from models.scorer import Score, calibrated
 
-NEWS = 5.0  # polarity 0.5 with full relevance gives P(bullish) about 0.8
+NEWS = 4.0  # one relevant article of polarity 0.6, just in, gives P(bullish) about 0.8
 MOMENTUM = 0.2  # per standard deviation, at most 3 of them
 NEUTRAL = 1.0
+_MOST_NEWS = 2.0
 _MOST_SIGMAS = 3.0
 
-# The first name that the feature set has is read.
-_SENTIMENT = ("sentiment_decay_1h", "sentiment_mean_1h", "sentiment_decay_1d", "sentiment_mean_1d")
-_RETURN = ("return_log_5m", "return_log_15m", "return_log_1d")
-_VOLATILITY = ("volatility_realised_30m", "volatility_realised_1h", "volatility_realised_20d")
+# The first name that the feature set has is read; return and volatility are over one window.
+_SENTIMENT = ("sentiment_decay_30m", "sentiment_decay_12h")
+_RETURN = ("return_log_1h", "return_log_5d")
+_VOLATILITY = ("volatility_realised_1h", "volatility_realised_5d")
 _HORIZONS = {"intraday": ("30m", 1800.0), "daily": ("1d", 86_400.0)}
 
 
@@ -60,7 +62,8 @@ class RulesModel:
 
     def score(self, features: Sequence[float | None]) -> Score:
         """Probabilities from the evidence; no expected return."""
-        evidence = NEWS * (_read(features, self._sentiment) or 0.0)
+        news = _read(features, self._sentiment)
+        evidence = 0.0 if news is None else NEWS * max(-_MOST_NEWS, min(_MOST_NEWS, news))
         step, sigma = _read(features, self._return), _read(features, self._volatility)
         if step is not None and sigma is not None and sigma > 0.0:
             sigmas = max(-_MOST_SIGMAS, min(_MOST_SIGMAS, step / sigma))
