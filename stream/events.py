@@ -17,6 +17,7 @@ _MICROSECOND = timedelta(microseconds=1)
 MARKET_KEY = "*"  # key of records that concern every symbol, written to every partition
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$", description="ticker")]
+SymbolOrAll = Annotated[str, Meta(pattern=r"^(\*|[A-Z0-9][A-Z0-9.\-/]{0,15})$")]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone")]
 Price = Annotated[float, Meta(gt=0, le=1e9, description="currency units")]
 Size = Annotated[float, Meta(ge=0, le=1e15, description="shares, contracts or coins")]
@@ -88,7 +89,7 @@ class Bar(Struct, frozen=True, kw_only=True):
 class Observation(Struct, frozen=True, kw_only=True):
     """A dated number from another source: analyst, options, social, macro. Symbol `*` is all."""
 
-    symbol: Symbol | Literal["*"]
+    symbol: SymbolOrAll
     source: Word
     metric: Annotated[str, Meta(min_length=1, max_length=64)]
     value: float

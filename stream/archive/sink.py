@@ -141,7 +141,7 @@ class Sink:
 
     def _open(self) -> psycopg.Connection:
         if self._connection is None:
-            connection = psycopg.connect(
+            connection = self._connection = psycopg.connect(
                 self._dsn, autocommit=True, connect_timeout=_CONNECT_S, options=_OPTIONS
             )
             connection.execute(
@@ -153,7 +153,6 @@ class Sink:
                         sql.Identifier(f"new_{table.name}"), sql.Identifier(table.name)
                     )
                 )
-            self._connection = connection
         return self._connection
 
     def _failed(self, error: psycopg.Error) -> Exception:
