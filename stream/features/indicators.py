@@ -28,7 +28,7 @@ def rsi_cutler(closes: Sequence[float]) -> float:
     50.0
     """
     steps = [b - a for a, b in pairwise(closes)]
-    gains = fsum(step for step in steps if step > 0.0)
+    gains = fsum([step for step in steps if step > 0.0])
     moves = fsum(map(abs, steps))
     return 50.0 if moves == 0.0 else 100.0 * gains / moves
 

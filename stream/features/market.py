@@ -40,24 +40,24 @@ def returns(*windows: Window) -> Group:
 
 def volatility(*windows: Window, tick: Window | None = None, base: Window) -> Group:
     """Root of the summed squared pane returns; between ticks; and the first window against base."""
-    first = windows[0]
+
+    def sums(view: View, window: Window) -> tuple[float, int] | None:
+        low = view.low(window)
+        if low is None or (low == 0 and window.us is None):
+            return None  # the first bar has no return
+        return fsum(view.panes.pane_r2[low : view.high]), view.high - low
 
     def compute(view: View) -> Values:
-        out: Values = []
-        for window in windows:
-            low = view.low(window)
-            whole = low is not None and (window.us is not None or low > 0)
-            out.append(sqrt(view.total("pane_r2", window)) if whole else None)
+        found = [sums(view, window) for window in windows]
+        out: Values = [None if each is None else sqrt(each[0]) for each in found]
         if tick is not None:
-            whole = view.low(tick) is not None
-            out.append(sqrt(view.total("tick_r2", tick)) if whole else None)
-        surprise = None
-        low, base_low = view.low(first), view.low(base)
-        if low is not None and base_low is not None and (base.us is not None or base_low > 0):
-            usual = view.total("pane_r2", base) / (view.high - base_low)
-            if usual > 0.0:
-                surprise = sqrt(view.total("pane_r2", first) / (view.high - low) / usual)
-        out.append(surprise)
+            low = view.low(tick)
+            out.append(None if low is None else sqrt(fsum(view.panes.tick_r2[low : view.high])))
+        short, usual = found[0], sums(view, base)
+        if short is None or usual is None or usual[0] == 0.0:
+            out.append(None)
+        else:
+            out.append(sqrt(short[0] / short[1] / (usual[0] / usual[1])))
         return out
 
     features = [
@@ -67,96 +67,62 @@ def volatility(*windows: Window, tick: Window | None = None, base: Window) -> Gr
     if tick is not None:
         name = f"volatility_tick_{tick.name}"
         features.append(Feature(name, "log return", tick.name, "[0, inf)", NO_PANE))
-    features.append(
-        Feature(
-            f"volatility_surprise_{first.name}",
-            f"ratio to {base.name}",
-            base.name,
-            "[0, inf)",
-            "no pane, or no price moved",
-        )
-    )
+    name, missing = f"volatility_surprise_{windows[0].name}", "no pane, or no price moved"
+    features.append(Feature(name, f"ratio to {base.name}", base.name, "[0, inf)", missing))
     return Group(tuple(features), compute)
 
 
-def surprises(*windows: Window, base: Window) -> Group:
-    """Volume and trade count a pane, against those of a longer window."""
-    columns = (("volume", "volumes"), ("trades", "trades"))
+FLOW = (
+    ("volume_surprise", "ratio", "[0, inf)", "no pane in the window, or no volume in the base"),
+    ("trades_surprise", "ratio", "[0, inf)", "no pane in the window, or no count in the base"),
+    ("vwap_distance", "log ratio", "(-inf, inf)", "no volume"),
+    ("imbalance_signed", "share", "[-1, 1]", "no volume"),
+)
+
+
+def flow(*windows: Window, base: Window) -> Group:
+    """For each window: volume and trade count a pane against those of a longer base, log of the
+    last close over the volume-weighted price, and signed volume over volume (tick rule; of a bar,
+    the sign of its close - open)."""
 
     def compute(view: View) -> Values:
+        panes, high = view.panes, view.high
+        volumes, trades = panes.volumes, panes.trades
         base_low = view.low(base)
-        if base_low is None:
-            return [None] * (2 * len(windows))
+        usual_volume = usual_trades = 0.0
+        if base_low is not None:
+            usual_volume = fsum(volumes[base_low:high]) / (high - base_low)
+            usual_trades = sum(trades[base_low:high]) / (high - base_low)
         out: Values = []
-        for _, column in columns:
-            usual = view.total(column, base) / (view.high - base_low)
-            for window in windows:
-                low = view.low(window)
-                if low is None or usual <= 0.0:
-                    out.append(None)
-                else:
-                    out.append(view.total(column, window) / (view.high - low) / usual)
+        for window in windows:
+            low = view.low(window)
+            if low is None:
+                out += (None, None, None, None)
+                continue
+            n = high - low
+            volume = fsum(volumes[low:high])
+            out.append(volume / n / usual_volume if usual_volume > 0.0 else None)
+            out.append(sum(trades[low:high]) / n / usual_trades if usual_trades > 0.0 else None)
+            notional = fsum(panes.notionals[low:high]) if volume > 0.0 else 0.0
+            if notional > 0.0:
+                out.append(log(panes.closes[high - 1] * volume / notional))
+                share = fsum(panes.signed[low:high]) / volume
+                out.append(max(-1.0, min(1.0, share)))
+            else:
+                out += (None, None)
         return out
 
-    missing = f"no pane in the window, or none known over {base.name}"
     return Group(
         tuple(
             Feature(
-                f"{signal}_surprise_{w.name}",
-                f"ratio to {base.name}",
-                base.name,
-                "[0, inf)",
+                f"{signal}_{w.name}",
+                f"{unit} to {base.name}" if unit == "ratio" else unit,
+                base.name if unit == "ratio" else w.name,
+                span,
                 missing,
             )
-            for signal, _ in columns
             for w in windows
-        ),
-        compute,
-    )
-
-
-def vwap_distance(*windows: Window) -> Group:
-    """Log of the last close over the volume-weighted price of the window."""
-
-    def compute(view: View) -> Values:
-        out: Values = []
-        for window in windows:
-            value = None
-            if view.low(window) is not None:
-                notional = view.total("notionals", window)
-                if notional > 0.0:
-                    close = view.panes.closes[view.high - 1]
-                    value = log(close * view.total("volumes", window) / notional)
-            out.append(value)
-        return out
-
-    return Group(
-        tuple(
-            Feature(f"vwap_distance_{w.name}", "log ratio", w.name, "(-inf, inf)", "no volume")
-            for w in windows
-        ),
-        compute,
-    )
-
-
-def imbalance(*windows: Window) -> Group:
-    """Signed volume over volume (tick rule; of a bar, the sign of its close - open)."""
-
-    def compute(view: View) -> Values:
-        out: Values = []
-        for window in windows:
-            value = None
-            if view.low(window) is not None:
-                volume = view.total("volumes", window)
-                if volume > 0.0:
-                    value = max(-1.0, min(1.0, view.total("signed", window) / volume))
-            out.append(value)
-        return out
-
-    return Group(
-        tuple(
-            Feature(f"imbalance_signed_{w.name}", "share", w.name, "[-1, 1]", "no volume")
-            for w in windows
+            for signal, unit, span, missing in FLOW
         ),
         compute,
     )
@@ -196,7 +162,7 @@ def illiquidity(window: Window) -> Group:
         if low is None:
             return [None]
         n = sum(view.panes.impact_counts[low : view.high])
-        return [view.total("impacts", window) / n if n else None]
+        return [fsum(view.panes.impacts[low : view.high]) / n if n else None]
 
     name = f"illiquidity_amihud_{window.name}"
     missing = "no pane with volume and a neighbour"
@@ -212,7 +178,7 @@ def spread(window: Window) -> Group:
         if low is None:
             return [None]
         n = sum(view.panes.quotes[low : view.high])
-        return [1e4 * view.total("spreads", window) / n if n else None]
+        return [1e4 * fsum(view.panes.spreads[low : view.high]) / n if n else None]
 
     name = f"spread_mean_{window.name}"
     return Group(

@@ -45,14 +45,13 @@ def sessions(n: int) -> Window:
 
 
 class View:
-    """One symbol at one cut; sums are made once and kept."""
+    """One symbol at one cut; what several groups ask for is made once and kept."""
 
     __slots__ = (
         "_lows",
         "_means",
         "_news_lows",
         "_returns",
-        "_totals",
         "book",
         "cut",
         "high",
@@ -87,16 +86,16 @@ class View:
         self.news_high = news_high
         self._lows: dict[str, int | None] = {}
         self._news_lows: dict[str, int] = {}
-        self._totals: dict[tuple[str, str], float] = {}
         self._means: dict[str, float | None] = {}
         self._returns: dict[str, float | None] = {}
 
     def low(self, window: Window) -> int | None:
         """First pane of the window, which holds at least one; None where it is empty or short."""
-        name = window.name
-        if name in self._lows:
+        name = window[0]
+        try:
             return self._lows[name]
-        low: int | None
+        except KeyError:
+            low: int | None
         if window.us is not None:
             low = bisect_right(self.panes.ends, self.cut - window.us, 0, self.high)
         else:
@@ -106,18 +105,9 @@ class View:
         self._lows[name] = low
         return low
 
-    def total(self, column: str, window: Window) -> float:
-        """Exact sum of a column of the panes over a window that is not empty."""
-        key = (column, window.name)
-        total = self._totals.get(key)
-        if total is None:
-            total = fsum(getattr(self.panes, column)[self.low(window) : self.high])
-            self._totals[key] = total
-        return total
-
     def log_return(self, window: Window) -> float | None:
         """Log of the last close over the close before the window, at most MAX_GAP_US older."""
-        name = window.name
+        name = window[0]
         if name in self._returns:
             return self._returns[name]
         value = None
@@ -131,16 +121,16 @@ class View:
 
     def news_low(self, window: Window) -> int:
         """First item of the window; `news_high` where there is none."""
-        low = self._news_lows.get(window.name)
+        low = self._news_lows.get(window[0])
         if low is None:
             assert window.us is not None
             low = bisect_right(self.news.times, self.cut - window.us, 0, self.news_high)
-            self._news_lows[window.name] = low
+            self._news_lows[window[0]] = low
         return low
 
     def sentiment(self, window: Window) -> float | None:
         """Mean polarity weighted by relevance; None without an item of any relevance."""
-        name = window.name
+        name = window[0]
         if name in self._means:
             return self._means[name]
         low, high = self.news_low(window), self.news_high
