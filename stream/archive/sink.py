@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from stream.errors import Refused, Unavailable
 
 log = structlog.get_logger()
 
-_CONNECT_S = 5
+_CONNECT_S = 2
 # A commit lost in a crash takes its rows and its positions with it, so they are read again.
 _OPTIONS = "-c synchronous_commit=off -c statement_timeout=60s -c lock_timeout=30s"
 
@@ -91,6 +92,12 @@ class Sink:
             self._connection.close()
         self._connection = None
         self._names.clear()
+
+    def cancel(self) -> None:
+        """Make a call under way in another thread end soon, with Unavailable."""
+        if (connection := self._connection) is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CONNECT_S)
 
     def _write_without_bad_row(self, chunks: Sequence[Chunk], error: Exception) -> Counter[str]:
         """Halve until the refused record stands alone; each half is a transaction."""

@@ -1,0 +1,116 @@
+"""Gathers chunks into batches and writes them until the database has them, then acknowledges."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+
+from stream.archive.sink import Chunk, Sink
+from stream.errors import Unavailable
+
+log = structlog.get_logger()
+
+MAX_RECORDS = 10_000
+MAX_WAIT_S = 0.1  # half of what a loader may wait for an acknowledgement; the rest is the commit
+_LOG_EVERY_S = 10.0
+_LONGEST_PAUSE_S = 5.0
+_CLOSE_S = 2.0
+T = TypeVar("T")
+
+
+class Writer:
+    """Owns a sink and the thread that it works in; what is pending is bounded by who puts."""
+
+    def __init__(self, sink: Sink, on_written: Callable[[Counter[str]], None]) -> None:
+        self._sink = sink
+        self._on_written = on_written
+        self._pending: deque[tuple[Chunk, Callable[[], None]]] = deque()
+        self._n_pending = 0
+        self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "archive-sink")
+        self._logged_at = -_LOG_EVERY_S
+        self._away_since: float | None = None
+
+    async def positions(self, topic_ids: list[str]) -> dict[tuple[str, int], int]:
+        """See `Sink.positions`; waits for a database that is away."""
+        return await self._insist(partial(self._sink.positions, topic_ids))
+
+    def put(self, chunk: Chunk, acknowledge: Callable[[], None]) -> None:
+        """Take `chunk`; `acknowledge` is called, on the loop, once the database has it."""
+        self._pending.append((chunk, acknowledge))
+        self._n_pending += len(chunk.records)
+        self._arrived.set()
+        if self._n_pending >= MAX_RECORDS:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Write batches until cancelled. Raises Refused when the schema does not fit."""
+        while True:
+            await self._arrived.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), MAX_WAIT_S)
+            batch = self._take()
+            counts = await self._insist(partial(self._sink.write, [chunk for chunk, _ in batch]))
+            for _, acknowledge in batch:
+                acknowledge()
+            self._on_written(counts)
+
+    async def close(self) -> None:
+        """End thread and connection; a write under way has two seconds, then it is cancelled."""
+        closed = asyncio.get_running_loop().run_in_executor(self._thread, self._sink.close)
+        done, _ = await asyncio.wait({closed}, timeout=_CLOSE_S)
+        if not done:
+            self._sink.cancel()
+            await closed
+        self._thread.shutdown(wait=False)
+
+    def _take(self) -> list[tuple[Chunk, Callable[[], None]]]:
+        batch: list[tuple[Chunk, Callable[[], None]]] = []
+        n_records = 0
+        while self._pending and (
+            not batch or n_records + len(self._pending[0][0].records) <= MAX_RECORDS
+        ):
+            batch.append(self._pending.popleft())
+            n_records += len(batch[-1][0].records)
+        self._n_pending -= n_records
+        if not self._pending:
+            self._arrived.clear()
+        if self._n_pending < MAX_RECORDS:
+            self._full.clear()
+        return batch
+
+    async def _insist(self, call: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential(multiplier=0.1, max=_LONGEST_PAUSE_S),
+            before_sleep=self._log_rarely,
+        ):
+            with attempt:
+                result = await loop.run_in_executor(self._thread, call)
+        if self._away_since is not None:
+            log.info("database is back", away_s=round(time.monotonic() - self._away_since, 1))
+            self._away_since, self._logged_at = None, -_LOG_EVERY_S
+        return result
+
+    def _log_rarely(self, state: RetryCallState) -> None:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        if now - self._logged_at >= _LOG_EVERY_S and state.outcome is not None:
+            self._logged_at = now
+            log.warning(
+                "database is away, archive waits",
+                error=str(state.outcome.exception()),
+                pending_records=self._n_pending,
+            )
