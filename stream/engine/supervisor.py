@@ -1,0 +1,114 @@
+"""Roles as child processes of one parent: restarted with back-off, gone when it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from stream.engine.app import stop_on_signals
+from stream.errors import Refused
+
+log = structlog.get_logger()
+
+CRASHES = 5  # in CRASH_WINDOW_S end the run: restarting does not help
+CRASH_WINDOW_S = 60.0
+_BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
+_TERM_S = 4.0
+_REFUSED = 2  # exit code of a role whose settings do not fit: restarting cannot help
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """In a child, before exec: be killed when the parent dies, however it dies (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+async def supervise(
+    commands: Mapping[str, Sequence[str]],
+    *,
+    env: Mapping[str, str] | None = None,
+    stop: asyncio.Event | None = None,
+    restart: bool = True,
+) -> int:
+    """Run every role's command until `stop`, SIGTERM or SIGINT; returns 0.
+
+    Raises
+    ------
+    Refused
+        A role ended with exit code 2, crashed CRASHES times in CRASH_WINDOW_S, or ended at all
+        where `restart` is off.
+    """
+    stop = stop or asyncio.Event()
+    stop_on_signals(stop)
+    async with asyncio.TaskGroup() as group:
+        stopping = group.create_task(stop.wait())
+        tasks = [
+            group.create_task(_keep_running(role, list(command), env, stop, restart))
+            for role, command in commands.items()
+        ]
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+    return 0
+
+
+async def _keep_running(
+    role: str,
+    command: list[str],
+    env: Mapping[str, str] | None,
+    stop: asyncio.Event,
+    restart: bool,
+) -> None:
+    crashes: deque[float] = deque(maxlen=CRASHES)
+    while not stop.is_set():
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=dict(os.environ if env is None else env),
+            stdin=asyncio.subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        try:
+            code = await _until_ended(process, stop)
+        finally:
+            await _end(process)
+        if stop.is_set():
+            return
+        crashes.append(time.monotonic())
+        if code == _REFUSED or not restart:
+            raise Refused(f"role {role} ended with exit code {code}; its last lines are above")
+        if len(crashes) == CRASHES and crashes[-1] - crashes[0] < CRASH_WINDOW_S:
+            raise Refused(
+                f"role {role} crashed {CRASHES} times in {CRASH_WINDOW_S:g} s, the last time with "
+                f"exit code {code}; its last lines are above"
+            )
+        pause_s = _BACKOFF_S[min(len(crashes), len(_BACKOFF_S)) - 1]
+        log.error("role ended, starting it again", role=role, code=code, in_s=pause_s)
+        try:
+            await asyncio.wait_for(stop.wait(), pause_s)
+        except TimeoutError:
+            continue
+
+
+async def _until_ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> int | None:
+    ended = asyncio.create_task(process.wait())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return process.returncode
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _TERM_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,173 @@
+"""The namespace's topics: names, settings, identity, and how far each group has read."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+from typing import Any
+
+from aiokafka.partitioner import murmur2
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from stream.errors import Unavailable
+from stream.events import TOPICS
+from stream.settings import Settings
+
+INPUTS = ("news", "ticks", "bars", "context", "actions", "instruments")
+STATES = ("score-state", "sentiment-state")
+_TIMEOUT_S = 15.0
+_STATE_CONFIG = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(16 * 2**20),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
+
+@lru_cache(maxsize=100_000)
+def partition_of(key: bytes, n_partitions: int) -> int:
+    """The partition of a key: Java's murmur2 of the raw bytes, modulo the count."""
+    return int((murmur2(key) & 0x7FFFFFFF) % n_partitions)
+
+
+def topic_names() -> tuple[str, ...]:
+    """Logical names of all topics."""
+    return (*TOPICS, *STATES)
+
+
+def topic_config(name: str, settings: Settings) -> dict[str, str]:
+    """The broker's settings for the logical topic `name`."""
+    if name in STATES:
+        return dict(_STATE_CONFIG)
+    config = {}
+    if name in ("instruments", "models"):
+        config["cleanup.policy"] = "compact"
+    if settings.mode == "replay":
+        config["retention.ms"] = "-1"
+        config["message.timestamp.type"] = "CreateTime"
+    elif name in INPUTS:
+        config["message.timestamp.type"] = "LogAppendTime"
+    return config
+
+
+async def create_topics(settings: Settings) -> None:
+    """Create what is missing. Raises Unavailable where the broker does not answer."""
+    await asyncio.to_thread(_create, settings)
+
+
+def _create(settings: Settings) -> None:
+    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    try:
+        if settings.embedded:  # the embedded broker makes a topic when it is asked about it
+            for name in topic_names():
+                admin.list_topics(settings.topic(name), timeout=_TIMEOUT_S)
+            return
+        present = admin.list_topics(timeout=_TIMEOUT_S).topics
+        missing = [
+            NewTopic(
+                settings.topic(name),
+                num_partitions=settings.partitions,
+                replication_factor=settings.replication,
+                config=topic_config(name, settings),
+            )
+            for name in topic_names()
+            if settings.topic(name) not in present
+        ]
+        if not missing:
+            return
+        for future in admin.create_topics(missing, operation_timeout=_TIMEOUT_S).values():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                    raise
+    except KafkaException as error:
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+
+
+async def topic_ids(settings: Settings) -> dict[str, str]:
+    """The broker's id of each logical topic: a topic made anew under its name is another one."""
+    return await asyncio.to_thread(_ids, settings)
+
+
+def _ids(settings: Settings) -> dict[str, str]:
+    if settings.embedded:
+        return {name: f"{settings.run_id}.{name}" for name in topic_names()}
+    from confluent_kafka import TopicCollection
+
+    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    full = {settings.topic(name): name for name in topic_names()}
+    found = admin.describe_topics(TopicCollection(list(full)), request_timeout=_TIMEOUT_S)
+    try:
+        return {full[name]: str(future.result().topic_id) for name, future in found.items()}
+    except KafkaException as error:
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+
+
+async def lag(settings: Settings, group: str) -> dict[str, tuple[int, int]]:
+    """For each logical topic that `group` has committed in: (position, end), over partitions."""
+    return await asyncio.to_thread(_lag, settings, group)
+
+
+def _lag(settings: Settings, group: str) -> dict[str, tuple[int, int]]:
+    summed: dict[str, tuple[int, int]] = {}
+    for (name, _), (position, end) in partition_lag(settings, group).items():
+        before = summed.get(name, (0, 0))
+        summed[name] = (before[0] + position, before[1] + end)
+    return summed
+
+
+def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """For each (logical topic, partition) that `group` has committed in: (position, end)."""
+    if settings.embedded:
+        return _partition_lag_by_consumer(settings, group)
+    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    try:
+        answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        committed = answer[group].result().topic_partitions
+        committed = [tp for tp in committed if tp.offset >= 0]
+        if not committed:
+            return {}
+        asked = {TopicPartition(tp.topic, tp.partition): OffsetSpec.latest() for tp in committed}
+        ends = {
+            (tp.topic, tp.partition): future.result().offset
+            for tp, future in admin.list_offsets(asked).items()
+        }
+    except KafkaException as error:
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+    return {
+        (_logical(settings, tp.topic), tp.partition): (tp.offset, ends[tp.topic, tp.partition])
+        for tp in committed
+    }
+
+
+def _partition_lag_by_consumer(
+    settings: Settings, group: str
+) -> dict[tuple[str, int], tuple[int, int]]:
+    consumer = Consumer({"bootstrap.servers": settings.broker, "group.id": group, "log_level": 0})
+    try:
+        asked = [
+            TopicPartition(settings.topic(name), p)
+            for name in TOPICS
+            for p in range(settings.partitions)
+        ]
+        found: dict[tuple[str, int], tuple[int, int]] = {}
+        for tp in consumer.committed(asked, timeout=_TIMEOUT_S):
+            if tp.offset >= 0:
+                _, end = consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_S)
+                found[_logical(settings, tp.topic), tp.partition] = (tp.offset, end)
+        return found
+    except KafkaException as error:
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+    finally:
+        consumer.close()
+
+
+def _logical(settings: Settings, full: str) -> str:
+    return full.removeprefix(settings.topic(""))
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """What every aiokafka client of this namespace is made with."""
+    return {"bootstrap_servers": settings.broker}

@@ -1,0 +1,229 @@
+"""A Faust transport that delivers chunks: one event for all that a fetch gave of a partition.
+
+`event.value` is the list of aiokafka records. The role owns positions: it says where to start
+(`resume`), hears of revocations (`revoke`) and acknowledges (`Consumer.acknowledge`); the
+group's committed offsets follow, for lag monitors only. Written for faust-streaming 0.15.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiokafka
+import structlog
+from faust.transport.consumer import ensure_TPset
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import TP, ConsumerMessage
+from mode import Service
+
+log = structlog.get_logger()
+
+MAX_RECORDS = 2_000  # of one fetch
+MAX_PENDING = 8_000  # of one partition, delivered and not yet acknowledged
+FETCH_WAIT_MS = 20  # Faust's own 1,500 is the latency of a quiet topic
+_POLL_S = 0.25
+
+Resume = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
+Revoke = Callable[[set[TP]], Awaitable[None]]
+
+
+class Chunk(ConsumerMessage):  # type: ignore[misc]
+    """Consecutive records of one partition, in `value`; `epoch` tells the assignment it is of."""
+
+    __slots__ = ("epoch",)
+    epoch: int
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread with our fetch settings and isolation."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = transport.isolation
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._max_poll_records = MAX_RECORDS
+        return consumer
+
+    def behind(self, tp: TP) -> bool:
+        """Whether the broker is known to hold stable records not yet handed out."""
+        assignment = self._ensure_consumer()._subscription.subscription
+        state = assignment and assignment.assignment and assignment.assignment.state_value(tp)
+        if not state or not state.has_valid_position:
+            return True
+        end = state.lso if self.transport.isolation == "read_committed" else state.highwater
+        return bool(end is None or state.position < end)
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Delivers chunks in order, bounded by what is acknowledged."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.epoch = 0
+        self._seeking = asyncio.Lock()
+        self._pending: dict[TP, int] = {}
+        self._room = asyncio.Event()
+        self._done: dict[TP, int] = {}
+        self.handed_out: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- acknowledgement: the engine's, chunk by chunk and in order --------------------------
+
+    def acknowledge(self, tp: TP, last_offset: int, n_records: int) -> None:
+        """All records of `tp` through `last_offset` are in the log or the database."""
+        self._done[tp] = last_offset
+        self.release(tp, n_records)
+
+    def release(self, tp: TP, n_records: int) -> None:
+        """Give back room of records that were delivered."""
+        self._pending[tp] = max(0, self._pending.get(tp, 0) - n_records)
+        self._room.set()
+
+    def ack(self, message: Any) -> bool:
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
+        return list(self._done)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        done = self._done.get(tp)
+        return None if done is None else done + 1
+
+    async def wait_empty(self) -> None:
+        """Nothing of Faust's is in flight; the engine finishes its own on `revoke`."""
+
+    # -- assignment ------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let the engine commit what it has, then forget the partitions."""
+        self.epoch += 1
+        self.stop_flow()
+        if revoked:
+            await self.transport.revoke(revoked)
+        try:
+            await self.commit()
+        except Exception as error:
+            log.warning("group offsets not committed", why=repr(error))
+        for tp in revoked:
+            for known in (self._pending, self._done, self.handed_out):
+                known.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Start every assigned partition where the engine's own records say."""
+        assigned = set(self.assignment())
+        try:
+            positions = await self.transport.resume(assigned)
+        except Exception as error:
+            await self.app.crash(error)
+            raise
+        await self.seek_all(positions)
+
+    async def seek_all(self, positions: Mapping[TP, int]) -> None:
+        """Seek with no fetch under way, so that no record of before the seek is delivered."""
+        async with self._seeking:
+            self.epoch += 1
+            for tp, offset in positions.items():
+                self._pending[tp] = 0
+                self._done.pop(tp, None)
+                self.handed_out[tp] = offset - 1
+                self._read_offset[tp] = offset
+                await self._seek(tp, offset)
+            self._room.set()
+
+    def behind(self, tp: TP) -> bool:
+        """Whether records of `tp` are known to be on the broker, not yet handed out."""
+        return bool(self._thread.behind(tp))
+
+    # -- delivery ----------------------------------------------------------------------------
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        stopped, fetcher_stopped = self._stopped.is_set, fetcher._stopped.is_set
+        try:
+            while not (stopped() or fetcher_stopped()):
+                async with self._seeking:
+                    epoch = self.epoch
+                    fetched = await self._fetch_where_room()
+                if not fetched:
+                    await asyncio.sleep(0)
+                    continue
+                for tp, records in fetched.items():
+                    if records and self.flow_active and epoch == self.epoch:
+                        self._pending[tp] = self._pending.get(tp, 0) + len(records)
+                        self.handed_out[tp] = records[-1].offset
+                        await self.callback(_chunk(tp, records, epoch, self.app))
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+
+    async def _fetch_where_room(self) -> Mapping[TP, list[Any]]:
+        """Records of the partitions that have room: a full one does not hold up the others."""
+        if not self.flow_active:
+            await asyncio.sleep(0.01)
+            return {}
+        active = {
+            tp for tp in self._get_active_partitions() if self._pending.get(tp, 0) < MAX_PENDING
+        }
+        if not active:
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), _POLL_S)
+            return {}
+        fetched: Mapping[TP, list[Any]] = await self._getmany(active, _POLL_S)
+        return fetched
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch_coordinator(self) -> None:
+        """Faust never asks whether aiokafka's coordinator died: such a worker reads nothing."""
+        while not self.should_stop:
+            await self.sleep(1.0)
+            consumer = self._thread._consumer
+            if consumer is not None and consumer._coordinator is not None:
+                try:
+                    consumer._coordinator.check_errors()
+                except Exception as error:
+                    await self.app.crash(error)
+                    return
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Chunks for an app; `resume` and `revoke` are the engine's."""
+
+    Consumer = Consumer
+
+    def __init__(
+        self, url: Any, app: Any, *, isolation: str, resume: Resume, revoke: Revoke
+    ) -> None:
+        self.isolation = isolation
+        self.resume = resume
+        self.revoke = revoke
+        super().__init__([url] if not isinstance(url, list) else url, app)
+
+
+def _chunk(tp: TP, records: list[Any], epoch: int, app: Any) -> Chunk:
+    first, last = records[0], records[-1]
+    chunk = Chunk(
+        tp.topic,
+        tp.partition,
+        last.offset,
+        first.timestamp / 1000.0,
+        first.timestamp_type,
+        None,
+        None,
+        records,
+        None,
+        0,
+        0,
+        ensure_TPset([tp]).pop(),
+        generation_id=app.consumer_generation_id,
+    )
+    chunk.epoch = epoch
+    return chunk

@@ -1,0 +1,28 @@
+"""Prometheus metrics of every role, served on loopback."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+RECORDS = Counter(
+    "tapewire_records", "Input records by what became of them", ["role", "topic", "outcome"]
+)
+SENT = Counter("tapewire_sent", "Records sent, state included", ["role"])
+ROWS = Counter("tapewire_archived_rows", "Rows written to SQL", ["table"])
+LAG = Gauge("tapewire_lag_records", "Records not yet read", ["role", "topic"])
+CHECKPOINT_S = Histogram(
+    "tapewire_checkpoint_seconds", "One checkpoint of a partition", ["role"], buckets=_SECONDS
+)
+STAGE_S = Histogram(
+    "tapewire_stage_seconds", "Time of one stage for a chunk", ["role", "stage"], buckets=_SECONDS
+)
+MODEL_AGE_S = Gauge(
+    "tapewire_model_age_seconds", "Event time since the champion's last training row"
+)
+
+
+def serve(port: int) -> None:
+    """Serve /metrics on 127.0.0.1:`port`."""
+    start_http_server(port, addr="127.0.0.1")
