@@ -6,7 +6,8 @@ earlier adjusted closes alike, so a ratio of two of them tells nothing about it,
 Everywhere else the factors come from corporate actions with ex_at <= cut:
 
     split, `ratio` new shares per old     price / ratio, volume * ratio
-    dividend, `amount` per share          price * (1 - amount / last close before ex_at)
+    dividend, `amount` per share          price * (1 - amount / last close before ex_at),
+                                          ignored where that would not be positive
 """
 
 from __future__ import annotations

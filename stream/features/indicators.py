@@ -102,7 +102,7 @@ def macd_line(closes: Sequence[float]) -> float:
     Examples
     --------
     >>> round(macd_line([float(close) for close in range(101, 179)]), 6)
-    0.033889
+    0.038736
     """
     return fsum(map(mul, _LINE, closes[-MACD_LINE_PANES:])) / closes[-1]
 
