@@ -7,7 +7,7 @@ integer microseconds (`micros`). Unknown fields are ignored, new fields have def
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -272,10 +272,13 @@ TOPICS: dict[str, type[Struct]] = {
     "dead-letters": DeadLetter,
     "models": ModelChanged,
 }
-EVENTS: dict[str, type[Struct]] = {t.__name__: t for t in (*TOPICS.values(), ClockTick)}
+_KINDS: tuple[type[Struct], ...] = (*TOPICS.values(), ClockTick)
+EVENTS: dict[str, type[Struct]] = {kind.__name__: kind for kind in _KINDS}
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_decoders = {t: msgspec.json.Decoder(t) for t in EVENTS.values()}
+_decoders: dict[type[Struct], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in _KINDS
+}
 E = TypeVar("E", bound=Struct)
 
 
@@ -286,7 +289,7 @@ def encode(event: Struct) -> bytes:
 
 def decode(kind: type[E], raw: bytes) -> E:
     """The event in `raw`. Raises msgspec.DecodeError, which names the field and what it expects."""
-    return _decoders[kind].decode(raw)  # type: ignore[no-any-return]
+    return cast(E, _decoders[kind].decode(raw))
 
 
 def schema(kind: type[Struct]) -> dict[str, object]:

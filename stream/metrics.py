@@ -18,9 +18,7 @@ CHECKPOINT_S = Histogram(
 STAGE_S = Histogram(
     "tapewire_stage_seconds", "Time of one stage for a chunk", ["role", "stage"], buckets=_SECONDS
 )
-MODEL_AGE_S = Gauge(
-    "tapewire_model_age_seconds", "Event time since the champion's last training row"
-)
+MODEL_AGE_S = Gauge("tapewire_model_age_seconds", "Age of the champion's last training row")
 
 
 def serve(port: int) -> None:

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     )
     redis: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis URL")
     embedded: bool = Field(False, description="the broker is the embedded one: no isolation")
+    run_id: str = Field("", description="names the embedded broker's life: it has no topic ids")
 
     namespace: str = Field(
         "tapewire",

@@ -109,7 +109,7 @@ class Engine:
             await self._stop()
 
     async def _watch_crash(self) -> None:
-        while self.app.crash_reason is None:
+        while self.app.crash_reason is None:  # noqa: ASYNC110 - Faust sets no event
             await asyncio.sleep(0.1)
         raise self.app.crash_reason
 

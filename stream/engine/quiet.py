@@ -28,8 +28,8 @@ class OncePer(logging.Filter):
 def quiet_client_logs() -> None:
     """Warnings and worse only, rate-limited; tracebacks of retried errors are dropped."""
     root = logging.getLogger()
-    for handler in root.handlers or [logging.lastResort]:
-        if handler is not None and not any(isinstance(f, OncePer) for f in handler.filters):
+    for handler in root.handlers:
+        if not any(isinstance(f, OncePer) for f in handler.filters):
             handler.addFilter(OncePer())
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -47,14 +47,18 @@ async def supervise(
     """
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
-    async with asyncio.TaskGroup() as group:
-        stopping = group.create_task(stop.wait())
-        tasks = [
-            group.create_task(_keep_running(role, list(command), env, stop, restart))
-            for role, command in commands.items()
-        ]
-        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    tasks = [
+        asyncio.create_task(_keep_running(role, list(command), env, stop, restart))
+        for role, command in commands.items()
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
         stop.set()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 import aiokafka.errors
@@ -189,10 +190,8 @@ class PartitionWorker:
             every = self._settings.checkpoint_idle_s if idle else self._settings.checkpoint_busy_s
             left = self._last_checkpoint + every - self._now()
             timeout = max(0.001, min(timeout, left))
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout)
-        except TimeoutError:
-            pass
 
     def _lags(self, topic: str) -> bool:
         """Whether to wait for `topic`: it is known to have more, and has not kept us long."""

@@ -160,7 +160,7 @@ _SENTENCES = (
     ("sentiment_mean_1h", "mean news sentiment over 1 h is {:+.2f}"),
     ("sentiment_mean_1d", "mean news sentiment over 1 day is {:+.2f}"),
     ("return_log_5m", "return over 5 minutes is {:+.2%}"),
-    ("return_log_30m", "return over 30 minutes is {:+.2%}"),
+    ("return_log_1h", "return over 1 hour is {:+.2%}"),
     ("return_log_1d", "return over 1 session is {:+.2%}"),
     ("return_log_20d", "return over 20 sessions is {:+.2%}"),
 )
