@@ -166,7 +166,7 @@ class Sink:
         self.close()
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return Unavailable(f"TAPEWIRE_DATABASE: {error}".strip())
-        return Refused(f"schema {self._schema}: {error}; run the migrations".strip())
+        return Refused(f"schema {self._schema}: {error}; run `tapewire migrate`".strip())
 
 
 def halves(chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:

@@ -209,7 +209,7 @@ def test_a_server_that_is_away_is_named() -> None:
 
 
 def test_a_schema_without_tables_is_refused(database: str) -> None:
-    with pytest.raises(Refused, match="migrations"):
+    with pytest.raises(Refused, match="tapewire migrate"):
         Sink(database, "nowhere").write([chunk("ticks", b"")])
 
 
