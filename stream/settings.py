@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     replication: PositiveInt = 1
     data_dir: Path = Path(".tapewire")
 
+    sentiment_model: Literal["lexicon"] = "lexicon"
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         2.0, description="how long after its end a pane waits for ticks"
