@@ -1,0 +1,156 @@
+"""Stored events of a namespace, partition by partition, in the order the engine applied them.
+
+Within a topic the order is the log's (offsets); between topics the smaller Kafka timestamp goes
+first and, on a tie, whatever is not the tape: the rule of `stream.engine.merge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from heapq import merge
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from stream.errors import Refused, Unavailable
+from stream.events import Bar, ClockTick, CorporateAction, Instrument, SentimentScored, Tick, micros
+from training.replay import Stored
+
+_FETCH = 20_000
+
+
+class _Source(NamedTuple):
+    """A table and how its rows become events; `columns` are in the order of the fields."""
+
+    table: str
+    columns: str
+    event: Callable[..., msgspec.Struct]
+    fields: tuple[str, ...]
+    where: str = "true"
+
+
+def _source(
+    table: str, event: type[msgspec.Struct], where: str = "true", **renamed: str
+) -> _Source:
+    fields = event.__struct_fields__
+    columns = ", ".join(f'"{renamed.get(field, field)}"' for field in fields)
+    return _Source(table, columns, event, fields, where)
+
+
+_TAPE = {
+    "ticks": _source("ticks", Tick),
+    "bars": _source("bars", Bar, "origin = 'bar'", start="bar_start", end="bar_end"),
+}
+_CLOCK = _source("clock", ClockTick)
+_SENTIMENT = _source("sentiments", SentimentScored)
+_ACTIONS = _source("actions", CorporateAction)
+_INSTRUMENTS = _source("instruments", Instrument)
+
+
+class History:
+    """What one schema holds, read in one snapshot."""
+
+    def __init__(self, connection: psycopg.Connection, tape: str) -> None:
+        self._connection = connection
+        self._tape = _TAPE[tape]
+
+    def n_events(self) -> int:
+        """How many events a replay will read."""
+        tables = (self._tape, _CLOCK, _SENTIMENT, _ACTIONS)
+        return sum(
+            int(self._one(f"SELECT count(*) FROM {each.table} WHERE {each.where}"))
+            for each in tables
+        )
+
+    def sentiment_model(self) -> str | None:
+        """The model that made most of the stored scores; None without scores."""
+        found = self._one(
+            "SELECT model FROM sentiments GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"
+        )
+        return None if found is None else str(found)
+
+    def partitions(self) -> Iterator[tuple[int, Iterator[Stored]]]:
+        """Each partition of the tape with its events; read one to its end before the next."""
+        query = f'SELECT DISTINCT "partition" FROM {self._tape.table} ORDER BY 1'
+        for (partition,) in self._connection.execute(query).fetchall():
+            yield partition, self._events(partition)
+
+    def _events(self, partition: int) -> Iterator[Stored]:
+        yield from (each for _, _, each in self._read(_INSTRUMENTS, partition))
+        tape = merge(
+            self._read(self._tape, partition),
+            self._read(_CLOCK, partition),
+            key=lambda read: read[:2],
+        )
+        inputs = (
+            ((each.at_us // 1000, 0), each)
+            for each in merge(
+                (each for _, _, each in self._read(_ACTIONS, partition)),
+                (each for _, _, each in self._read(_SENTIMENT, partition)),
+                key=lambda each: each.at_us // 1000,
+            )
+        )
+        tape_inputs = (((each.at_us // 1000, 1), each) for _, _, each in tape)
+        for _, each in merge(inputs, tape_inputs, key=lambda read: read[0]):
+            yield each
+
+    def _read(self, source: _Source, partition: int) -> Iterator[tuple[int, int, Stored]]:
+        """(age rank of the topic's id, offset, event), in the log's order."""
+        topics = [
+            row[0]
+            for row in self._connection.execute(
+                f"SELECT topic_id FROM {source.table} GROUP BY 1 ORDER BY min(kafka_ts), 1"
+            )
+        ]
+        query = (
+            f'SELECT {source.columns}, kafka_ts, "offset", array_position(%s::text[], topic_id) '
+            f'AS rank FROM {source.table} WHERE "partition" = %s AND {source.where} '
+            'ORDER BY rank, "offset"'
+        )
+        name = f"history_{source.table}"
+        with self._connection.cursor(name=name, binary=True) as cursor:
+            cursor.itersize = _FETCH
+            event, fields, n = source.event, source.fields, len(source.fields)
+            lists = [i for i, field in enumerate(fields) if field == "aliases"]
+            for row in cursor.execute(query.encode(), [topics, partition]):
+                values: tuple[Any, ...] = row[:n]
+                if lists:
+                    values = tuple(tuple(v) if i in lists else v for i, v in enumerate(values))
+                offset = row[n + 1]
+                stored = Stored(event(**dict(zip(fields, values, strict=True))), offset,
+                                micros(row[n]))  # fmt: skip
+                yield row[n + 2], offset, stored
+
+    def _one(self, query: str) -> Any:
+        row = self._connection.execute(query.encode()).fetchone()
+        return None if row is None else row[0]
+
+
+@contextmanager
+def open_history(dsn: str, schema: str, tape: str) -> Iterator[History]:
+    """The history of `schema` as it stands now.
+
+    Raises
+    ------
+    Unavailable
+        The database does not answer.
+    Refused
+        The schema has no tables.
+    """
+    try:
+        with psycopg.connect(dsn) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            path = sql.SQL("SET LOCAL search_path = {}, public").format(sql.Identifier(schema))
+            connection.execute(path)
+            connection.execute("SET LOCAL timezone = 'UTC'")
+            yield History(connection, tape)
+    except psycopg.errors.UndefinedTable as error:
+        raise Refused(
+            f"schema {schema}: expected the tables of tapewire, found none; run tapewire migrate"
+        ) from error
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"TAPEWIRE_DATABASE: {error}".strip()) from error
