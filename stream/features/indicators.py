@@ -23,14 +23,14 @@ def rsi_cutler(closes: Sequence[float]) -> float:
     Examples
     --------
     >>> rsi_cutler([10.0, 11.0, 10.5, 12.0])
-    83.33333333333333
+    83.33333333333334
     >>> rsi_cutler([3.0, 3.0])
     50.0
     """
     steps = [b - a for a, b in pairwise(closes)]
     gains = fsum([step for step in steps if step > 0.0])
     moves = fsum(map(abs, steps))
-    return 50.0 if moves == 0.0 else 100.0 * gains / moves
+    return 50.0 if moves == 0.0 else 100.0 * (gains / moves)
 
 
 def bollinger_b(closes: Sequence[float]) -> float | None:
@@ -71,48 +71,33 @@ def ema_weights(span: int) -> list[float]:
     return [weight / total for weight in raw]
 
 
-def macd_weights(fast: int, slow: int, signal: int) -> tuple[list[float], list[float]]:
-    """Weights on closes, oldest first, that give MACD and MACD minus its signal line.
+def macd_weights(fast: int, slow: int, signal: int) -> list[float]:
+    """Weights on closes, oldest first, that give MACD minus its signal line.
 
-    Both are linear in the closes, so each is one fixed weighted sum: no state to carry.
+    It is linear in the closes, so it is one fixed weighted sum: no state to carry.
     """
-    line = ema_weights(slow)
-    line = [-weight for weight in line]
+    line = [-weight for weight in ema_weights(slow)]
     for age, weight in enumerate(ema_weights(fast)):
         line[age] += weight
     smooth = ema_weights(signal)
-    length = len(line) + len(smooth) - 1
-    parts: list[list[float]] = [[] for _ in range(length)]
+    parts: list[list[float]] = [[] for _ in range(len(line) + len(smooth) - 1)]
     for age, weight in enumerate(line):
         parts[age].append(weight)
         for lag, share in enumerate(smooth):
             parts[age + lag].append(-weight * share)
-    histogram = [fsum(part) for part in parts]
-    return line[::-1], histogram[::-1]
+    return [fsum(part) for part in reversed(parts)]
 
 
-_LINE, _HISTOGRAM = macd_weights(*MACD_SPANS)
-MACD_LINE_PANES = len(_LINE)
-MACD_HISTOGRAM_PANES = len(_HISTOGRAM)
-
-
-def macd_line(closes: Sequence[float]) -> float:
-    """EMA(12) - EMA(26) of the last 78 closes, as a share of the last close.
-
-    Examples
-    --------
-    >>> round(macd_line([float(close) for close in range(101, 179)]), 6)
-    0.038736
-    """
-    return fsum(map(mul, _LINE, closes[-MACD_LINE_PANES:])) / closes[-1]
+_HISTOGRAM = macd_weights(*MACD_SPANS)
+MACD_PANES = len(_HISTOGRAM)
 
 
 def macd_histogram(closes: Sequence[float]) -> float:
-    """MACD minus its 9-pane signal line, from the last 104 closes, as a share of the last close.
+    """EMA(12) - EMA(26) less its own EMA(9), of the last 104 closes, as a share of the last one.
 
     Examples
     --------
     >>> abs(macd_histogram([5.0] * 104)) < 1e-15
     True
     """
-    return fsum(map(mul, _HISTOGRAM, closes[-MACD_HISTOGRAM_PANES:])) / closes[-1]
+    return fsum(map(mul, _HISTOGRAM, closes[-MACD_PANES:])) / closes[-1]

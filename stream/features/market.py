@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import fsum, log, sqrt
 
 from stream.features.groups import Feature, Group, Values
 from stream.features.indicators import (
     BOLLINGER_PANES,
-    MACD_HISTOGRAM_PANES,
-    MACD_LINE_PANES,
+    MACD_PANES,
     RSI_PANES,
     bollinger_b,
     macd_histogram,
-    macd_line,
     rsi_cutler,
 )
 from stream.features.view import View, Window
@@ -26,7 +23,7 @@ def returns(*windows: Window) -> Group:
     """Log return over each window."""
 
     def compute(view: View) -> Values:
-        return [view.log_return(window) for window in windows]
+        return [view.returns[window] for window in windows]
 
     missing = "no pane in the window, or no close before it (in time windows: within 30 min)"
     return Group(
@@ -42,8 +39,8 @@ def volatility(*windows: Window, tick: Window | None = None, base: Window) -> Gr
     """Root of the summed squared pane returns; between ticks; and the first window against base."""
 
     def sums(view: View, window: Window) -> tuple[float, int] | None:
-        low = view.low(window)
-        if low is None or (low == 0 and window.us is None):
+        low = view.lows[window]
+        if low is None or (low == 0 and window.panes):
             return None  # the first bar has no return
         return fsum(view.panes.pane_r2[low : view.high]), view.high - low
 
@@ -51,7 +48,7 @@ def volatility(*windows: Window, tick: Window | None = None, base: Window) -> Gr
         found = [sums(view, window) for window in windows]
         out: Values = [None if each is None else sqrt(each[0]) for each in found]
         if tick is not None:
-            low = view.low(tick)
+            low = view.lows[tick]
             out.append(None if low is None else sqrt(fsum(view.panes.tick_r2[low : view.high])))
         short, usual = found[0], sums(view, base)
         if short is None or usual is None or usual[0] == 0.0:
@@ -88,14 +85,14 @@ def flow(*windows: Window, base: Window) -> Group:
     def compute(view: View) -> Values:
         panes, high = view.panes, view.high
         volumes, trades = panes.volumes, panes.trades
-        base_low = view.low(base)
+        base_low = view.lows[base]
         usual_volume = usual_trades = 0.0
         if base_low is not None:
             usual_volume = fsum(volumes[base_low:high]) / (high - base_low)
             usual_trades = sum(trades[base_low:high]) / (high - base_low)
         out: Values = []
         for window in windows:
-            low = view.low(window)
+            low = view.lows[window]
             if low is None:
                 out += (None, None, None, None)
                 continue
@@ -135,7 +132,7 @@ def ranges(*windows: Window) -> Group:
         out: Values = []
         panes, high = view.panes, view.high
         for window in windows:
-            low = view.low(window)
+            low = view.lows[window]
             if low is None:
                 out += (None, None)
                 continue
@@ -158,7 +155,7 @@ def illiquidity(window: Window) -> Group:
     """Amihud: mean size of the pane return per million traded."""
 
     def compute(view: View) -> Values:
-        low = view.low(window)
+        low = view.lows[window]
         if low is None:
             return [None]
         n = sum(view.panes.impact_counts[low : view.high])
@@ -174,7 +171,7 @@ def spread(window: Window) -> Group:
     """Mean quoted spread at trades, as a share of the mid price."""
 
     def compute(view: View) -> Values:
-        low = view.low(window)
+        low = view.lows[window]
         if low is None:
             return [None]
         n = sum(view.panes.quotes[low : view.high])
@@ -209,23 +206,22 @@ def last_pane(suffix: str) -> Group:
 
 
 def indicators(within: Window | None, unit: str) -> Group:
-    """RSI, Bollinger %b, MACD over the newest closes, none older than `within`."""
+    """RSI, Bollinger %b, MACD histogram over the newest closes, none older than `within`."""
 
     def compute(view: View) -> Values:
         high = view.high
         first: int | None = 0
         if within is not None:
-            first = view.low(within)
+            first = view.lows[within]
         if first is None:
-            return [None] * 4
-        first = max(first, high - MACD_HISTOGRAM_PANES)
+            return [None] * 3
+        first = max(first, high - MACD_PANES)
         closes = view.panes.closes[first:high]
         n = len(closes)
         return [
             rsi_cutler(closes[-RSI_PANES - 1 :]) if n > RSI_PANES else None,
             bollinger_b(closes[-BOLLINGER_PANES:]) if n >= BOLLINGER_PANES else None,
-            macd_line(closes) if n >= MACD_LINE_PANES else None,
-            macd_histogram(closes) if n >= MACD_HISTOGRAM_PANES else None,
+            macd_histogram(closes) if n >= MACD_PANES else None,
         ]
 
     short = SHORT if within is None else f"{SHORT} in the last {within.name}"
@@ -237,43 +233,12 @@ def indicators(within: Window | None, unit: str) -> Group:
                 b_name, "share", f"{BOLLINGER_PANES} panes", "(-inf, inf)", f"{short}, or all equal"
             ),
             Feature(
-                f"macd_line_26{unit}",
-                "share of price",
-                f"{MACD_LINE_PANES} panes",
-                "(-1, 1)",
-                short,
-            ),
-            Feature(
                 f"macd_histogram_26{unit}",
                 "share of price",
-                f"{MACD_HISTOGRAM_PANES} panes",
+                f"{MACD_PANES} panes",
                 "(-inf, inf)",
                 short,
             ),
-        ),
-        compute,
-    )
-
-
-def trend(*windows: Window) -> Group:
-    """Net move over path length: 1 straight up, -1 straight down, 0 going nowhere."""
-
-    def compute(view: View) -> Values:
-        out: Values = []
-        for window in windows:
-            low = view.low(window)
-            if low is None:
-                out.append(None)
-                continue
-            closes = view.panes.closes[low : view.high]
-            path = fsum([abs(b - a) for a, b in pairwise(closes)])
-            out.append((closes[-1] - closes[0]) / path if path > 0.0 else None)
-        return out
-
-    return Group(
-        tuple(
-            Feature(f"trend_efficiency_{w.name}", "share", w.name, "[-1, 1]", "nothing moved")
-            for w in windows
         ),
         compute,
     )

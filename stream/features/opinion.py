@@ -16,8 +16,8 @@ def tone(*windows: Window, base: Window) -> Group:
     """Mean polarity weighted by relevance, and the change of each window against the base's."""
 
     def compute(view: View) -> Values:
-        means = [view.sentiment(window) for window in windows]
-        usual = view.sentiment(base)
+        means = [view.sentiments[window] for window in windows]
+        usual = view.sentiments[base]
         changes: Values = [
             None if mean is None or usual is None else mean - usual for mean in means
         ]
@@ -36,14 +36,14 @@ def tone(*windows: Window, base: Window) -> Group:
 
 def decay(*half_lives: Window) -> Group:
     """Sum of relevance * polarity * 2**(-age / half-life), over eight half-lives."""
-    spans = [Window(f"decay {w.name}", us=DECAY_SPAN * (w.us or 0)) for w in half_lives]
-    rates = [-1.0 / (w.us or 1) for w in half_lives]
+    spans = [Window(f"decay {w.name}", us=DECAY_SPAN * w.us) for w in half_lives]
+    rates = [-1.0 / w.us for w in half_lives]
 
     def compute(view: View) -> Values:
         out: Values = []
         news, high, cut = view.news, view.news_high, view.cut
         for span, rate in zip(spans, rates, strict=True):
-            low = view.news_low(span)
+            low = view.news_lows[span]
             if low == high:
                 out.append(None)
                 continue
@@ -65,11 +65,11 @@ def decay(*half_lives: Window) -> Group:
 def attention(*windows: Window, base: Window) -> Group:
     """Items in each window (0 is a value), and the first window's rate against the base's."""
     first = windows[0]
-    share = (first.us or 0) / (base.us or 1)
+    share = first.us / base.us
 
     def compute(view: View) -> Values:
-        counts = [view.news_high - view.news_low(window) for window in windows]
-        usual = (view.news_high - view.news_low(base)) * share
+        counts = [view.news_high - view.news_lows[window] for window in windows]
+        usual = (view.news_high - view.news_lows[base]) * share
         return [*map(float, counts), counts[0] / usual if usual > 0.0 else None]
 
     features = [
@@ -85,16 +85,16 @@ def texture(window: Window, longest: Window) -> Group:
 
     def compute(view: View) -> Values:
         news, high = view.news, view.news_high
-        low = view.news_low(window)
+        low = view.news_lows[window]
         age = None
-        if view.news_low(longest) < high:
+        if view.news_lows[longest] < high:
             age = (view.cut - news.times[high - 1]) / 3.6e9
         n = high - low
         if n == 0:
             return [None, None, 0.0, age, None, 0.0, None, None]
         weights = news.weights[low:high]
         return [
-            _dispersion(news.polarities[low:high], weights, view.sentiment(window)),
+            _dispersion(news.polarities[low:high], weights, view.sentiments[window]),
             fsum(news.negatives[low:high]) / n,
             fsum(news.novelties[low:high]),
             age,
@@ -126,7 +126,7 @@ def with_returns(*pairs: tuple[Window, Window]) -> Group:
     def compute(view: View) -> Values:
         out: Values = []
         for news, market in pairs:
-            mean, move = view.sentiment(news), view.log_return(market)
+            mean, move = view.sentiments[news], view.returns[market]
             out.append(None if mean is None or move is None else mean * move)
         return out
 

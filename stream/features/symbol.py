@@ -207,7 +207,7 @@ class SymbolState:
         it; an equal or lower revision, or one older than the longest window, is ignored. News never
         moves time.
         """
-        horizon = self._misc.newest - (self.feature_set.news_window.us or 0)
+        horizon = self._misc.newest - self.feature_set.news_window.us
         known = self._news.newest_revision(item.article_id)
         if item.revision <= known or item.available_at <= horizon:
             return NewsChange.IGNORED
@@ -312,7 +312,7 @@ class SymbolState:
     def evidence(self, cut: int) -> tuple[str, ...]:
         """Ids of the news of the feature set's evidence window, newest first, at most 20."""
         columns, high = self._news.columns(cut)
-        after = cut - (self.feature_set.evidence_window.us or 0)
+        after = cut - self.feature_set.evidence_window.us
         low = max(bisect_right(columns.times, after, 0, high), high - MAX_EVIDENCE)
         return tuple(reversed(columns.ids[low:high]))
 
@@ -329,7 +329,7 @@ class SymbolState:
     def last_news_at(self, cut: int) -> int | None:
         """available_at of the newest item at `cut` inside the longest news window."""
         columns, high = self._news.columns(cut)
-        if not high or columns.times[high - 1] <= cut - (self.feature_set.news_window.us or 0):
+        if not high or columns.times[high - 1] <= cut - self.feature_set.news_window.us:
             return None
         return columns.times[high - 1]
 
@@ -345,7 +345,7 @@ class SymbolState:
 
     def models_in_window(self, cut: int) -> dict[str, int]:
         """Items by sentiment model, in the longest news window."""
-        return self._news.models(cut - (self.feature_set.news_window.us or 0), cut)
+        return self._news.models(cut - self.feature_set.news_window.us, cut)
 
     # -- checkpoints ---------------------------------------------------------------------------
 
@@ -418,9 +418,7 @@ class SymbolState:
         if n:
             for pane in self._panes.drop_first(n):
                 self._changed[f"pane|{pane.end}"] = None
-        for article_id in self._news.forget(
-            newest - (self.feature_set.news_window.us or 0) - SLACK_US
-        ):
+        for article_id in self._news.forget(newest - self.feature_set.news_window.us - SLACK_US):
             self._changed[f"news|{article_id}"] = None
         if self._actions:
             self._prune_actions()

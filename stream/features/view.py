@@ -7,8 +7,8 @@ the window reaches back up to one pane further. Windows in panes are the newest 
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cache
 from math import fsum, log
-from typing import NamedTuple
 
 from stream.features.news import NewsColumns
 from stream.features.panes import DAY_US, HOUR_US, MAX_GAP_US, MINUTE_US, Pane
@@ -16,48 +16,128 @@ from stream.features.series import Series
 from stream.features.sessions import Session, SessionBook
 
 
-class Window(NamedTuple):
-    """A span of time, or a count of panes. `name` is how features call it."""
+class Window:
+    """A span of time, or a count of panes. `name` is how features call it. One object a window."""
 
-    name: str
-    us: int | None = None
-    panes: int | None = None
+    __slots__ = ("name", "panes", "us")
+
+    def __init__(self, name: str, us: int = 0, panes: int = 0) -> None:
+        self.name = name
+        self.us = us
+        self.panes = panes
 
 
+@cache
 def minutes(n: int) -> Window:
     """The last n minutes."""
     return Window(f"{n}m", us=n * MINUTE_US)
 
 
+@cache
 def hours(n: int) -> Window:
     """The last n hours."""
     return Window(f"{n}h", us=n * HOUR_US)
 
 
+@cache
 def days(n: int) -> Window:
     """The last n times 24 hours."""
     return Window(f"{n}d", us=n * DAY_US)
 
 
+@cache
 def sessions(n: int) -> Window:
     """The last n panes of one session each."""
     return Window(f"{n}d", panes=n)
 
 
+class PaneLows(dict[Window, "int | None"]):
+    """First pane of a window, which holds at least one; None where it is empty or short."""
+
+    __slots__ = ("cut", "ends", "high")
+
+    def __init__(self, ends: list[int], cut: int, high: int) -> None:
+        self.ends = ends
+        self.cut = cut
+        self.high = high
+
+    def __missing__(self, window: Window) -> int | None:
+        if window.panes:
+            low = self.high - window.panes
+        else:
+            low = bisect_right(self.ends, self.cut - window.us, 0, self.high)
+        self[window] = found = low if 0 <= low < self.high else None
+        return found
+
+
+class Returns(dict[Window, "float | None"]):
+    """Log of the last close over the close before the window, at most MAX_GAP_US older."""
+
+    __slots__ = ("lows", "panes")
+
+    def __init__(self, panes: Series, lows: PaneLows) -> None:
+        self.panes = panes
+        self.lows = lows
+
+    def __missing__(self, window: Window) -> float | None:
+        value = None
+        panes, lows = self.panes, self.lows
+        low = lows[window]
+        if low and (window.panes or panes.ends[low - 1] > lows.cut - window.us - MAX_GAP_US):
+            value = log(panes.closes[lows.high - 1] / panes.closes[low - 1])
+        self[window] = value
+        return value
+
+
+class NewsLows(dict[Window, int]):
+    """First item of a window; the view's `news_high` where there is none."""
+
+    __slots__ = ("cut", "high", "times")
+
+    def __init__(self, times: list[int], cut: int, high: int) -> None:
+        self.times = times
+        self.cut = cut
+        self.high = high
+
+    def __missing__(self, window: Window) -> int:
+        self[window] = low = bisect_right(self.times, self.cut - window.us, 0, self.high)
+        return low
+
+
+class Sentiments(dict[Window, "float | None"]):
+    """Mean polarity weighted by relevance; None without an item of any relevance."""
+
+    __slots__ = ("lows", "news")
+
+    def __init__(self, news: NewsColumns, lows: NewsLows) -> None:
+        self.news = news
+        self.lows = lows
+
+    def __missing__(self, window: Window) -> float | None:
+        low, high = self.lows[window], self.lows.high
+        value = None
+        if low < high:
+            weight = fsum(self.news.weights[low:high])
+            if weight > 0.0:
+                value = fsum(self.news.weighted[low:high]) / weight
+        self[window] = value
+        return value
+
+
 class View:
-    """One symbol at one cut; what several groups ask for is made once and kept."""
+    """One symbol at one cut; what several groups ask for is made once and kept, by window."""
 
     __slots__ = (
-        "_lows",
-        "_means",
-        "_news_lows",
-        "_returns",
         "book",
         "cut",
         "high",
+        "lows",
         "news",
         "news_high",
+        "news_lows",
         "panes",
+        "returns",
+        "sentiments",
         "session",
         "session_high",
         "session_pane",
@@ -84,60 +164,7 @@ class View:
         self.session_high = session_high  # book.done[:session_high] are done at the cut
         self.news = news
         self.news_high = news_high
-        self._lows: dict[str, int | None] = {}
-        self._news_lows: dict[str, int] = {}
-        self._means: dict[str, float | None] = {}
-        self._returns: dict[str, float | None] = {}
-
-    def low(self, window: Window) -> int | None:
-        """First pane of the window, which holds at least one; None where it is empty or short."""
-        name = window[0]
-        try:
-            return self._lows[name]
-        except KeyError:
-            low: int | None
-        if window.us is not None:
-            low = bisect_right(self.panes.ends, self.cut - window.us, 0, self.high)
-        else:
-            low = self.high - (window.panes or 0)
-        if low < 0 or low >= self.high:
-            low = None
-        self._lows[name] = low
-        return low
-
-    def log_return(self, window: Window) -> float | None:
-        """Log of the last close over the close before the window, at most MAX_GAP_US older."""
-        name = window[0]
-        if name in self._returns:
-            return self._returns[name]
-        value = None
-        low = self.low(window)
-        if low:
-            panes = self.panes
-            if window.us is None or panes.ends[low - 1] > self.cut - window.us - MAX_GAP_US:
-                value = log(panes.closes[self.high - 1] / panes.closes[low - 1])
-        self._returns[name] = value
-        return value
-
-    def news_low(self, window: Window) -> int:
-        """First item of the window; `news_high` where there is none."""
-        low = self._news_lows.get(window[0])
-        if low is None:
-            assert window.us is not None
-            low = bisect_right(self.news.times, self.cut - window.us, 0, self.news_high)
-            self._news_lows[window[0]] = low
-        return low
-
-    def sentiment(self, window: Window) -> float | None:
-        """Mean polarity weighted by relevance; None without an item of any relevance."""
-        name = window[0]
-        if name in self._means:
-            return self._means[name]
-        low, high = self.news_low(window), self.news_high
-        value = None
-        if low < high:
-            weight = fsum(self.news.weights[low:high])
-            if weight > 0.0:
-                value = fsum(self.news.weighted[low:high]) / weight
-        self._means[name] = value
-        return value
+        self.lows = PaneLows(panes.ends, cut, high)
+        self.returns = Returns(panes, self.lows)
+        self.news_lows = NewsLows(news.times, cut, news_high)
+        self.sentiments = Sentiments(news, self.news_lows)

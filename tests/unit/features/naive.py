@@ -201,12 +201,6 @@ def spans(name, tail, out):
     out[f"range_position_{name}"] = ratio(tail[-1]["a_close"] - bottom, top - bottom)
 
 
-def efficiency(name, tail, out):
-    closes = [p["a_close"] for p in tail]
-    path = sum(abs(b - a) for a, b in pairwise(closes))
-    out[f"trend_efficiency_{name}"] = ratio(closes[-1] - closes[0], path) if closes else None
-
-
 def amihud(name, tail, out):
     costs = [
         abs(p["r"]) * 1e4 / (p["notional"] / 1e6)
@@ -234,7 +228,7 @@ def indicators(closes, unit, out):
 
     n = len(closes)
     out[f"rsi_cutler_14{unit}"] = out[f"bollinger_b_20{unit}"] = None
-    out[f"macd_line_26{unit}"] = out[f"macd_histogram_26{unit}"] = None
+    out[f"macd_histogram_26{unit}"] = None
     if n >= 15:
         steps = [b - a for a, b in zip(closes[-15:], closes[-14:], strict=False)]
         up, down = sum(s for s in steps if s > 0), -sum(s for s in steps if s < 0)
@@ -242,8 +236,6 @@ def indicators(closes, unit, out):
     if n >= 20 and len(set(closes[-20:])) > 1:
         middle, sd = statistics.fmean(closes[-20:]), statistics.pstdev(closes[-20:])
         out[f"bollinger_b_20{unit}"] = (closes[-1] - (middle - 2 * sd)) / (4 * sd)
-    if n >= 78:
-        out[f"macd_line_26{unit}"] = line(closes) / closes[-1]
     if n >= 104:
         lines = [line(closes[: n - back]) for back in range(26, -1, -1)]
         out[f"macd_histogram_26{unit}"] = (lines[-1] - ema(lines, 9)) / closes[-1]
@@ -328,7 +320,6 @@ def intraday(events, cut, include_open):
     flow("30m", tail(30 * MINUTE), base, out)
     spans("15m", tail(15 * MINUTE), out)
     spans("1h", tail(HOUR), out)
-    efficiency("15m", tail(15 * MINUTE), out)
     amihud("1h", tail(HOUR), out)
     quoted = [spread for p in ticks for spread in p["spreads"]]
     out["spread_mean_5m"] = mean([1e4 * spread for spread in quoted])
@@ -374,7 +365,7 @@ def intraday(events, cut, include_open):
 def daily(events, cut, include_open):
     panes = visible(events, cut, include_open, math.inf)
     out = {}
-    for n in (1, 2, 5, 10, 20, 60, 120, 250):
+    for n in (1, 5, 10, 20, 60, 120, 250):
         long_enough = len(panes) > n
         out[f"return_log_{n}d"] = (
             log_ratio(panes[-1]["a_close"], panes[-1 - n]["a_close"]) if long_enough else None
@@ -392,7 +383,6 @@ def daily(events, cut, include_open):
         flow(f"{n}d", tail_of(panes, n), base, out)
     for n in (1, 20, 250):
         spans(f"{n}d", tail_of(panes, n), out)
-    efficiency("20d", tail_of(panes, 20), out)
     amihud("20d", tail_of(panes, 20), out)
     indicators([p["a_close"] for p in panes], "d", out)
     cycle("week", 7 * DAY, 4 * DAY, cut, out)

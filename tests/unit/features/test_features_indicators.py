@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stream.features import indicators, news, table
-from stream.features.indicators import bollinger_b, ema_weights, macd_line, rsi_cutler
+from stream.features.indicators import bollinger_b, ema_weights, macd_histogram, rsi_cutler
 
 
 @pytest.mark.parametrize("module", [indicators, news])
@@ -38,7 +38,7 @@ def test_ema_weights_sum_to_one_and_fall():
 
 
 def test_macd_of_equal_closes_is_zero():
-    assert macd_line([7.0] * 78) == pytest.approx(0.0, abs=1e-15)
+    assert macd_histogram([7.0] * 104) == pytest.approx(0.0, abs=1e-15)
 
 
 def test_feature_table_in_docs_is_the_one_the_code_makes():
