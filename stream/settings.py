@@ -43,6 +43,7 @@ class Settings(BaseSettings):
 
     sentiment_model: Literal["lexicon"] = "lexicon"
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
+    calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         2.0, description="how long after its end a pane waits for ticks"
     )

@@ -20,6 +20,7 @@ from stream.errors import Unavailable
 log = structlog.get_logger()
 
 MAX_RECORDS = 10_000
+_ENOUGH = 5_000  # records worth a write without waiting for more
 MAX_WAIT_S = 0.1  # half of what a loader may wait for an acknowledgement; the rest is the commit
 _LOG_EVERY_S = 10.0
 _LONGEST_PAUSE_S = 5.0
@@ -50,7 +51,7 @@ class Writer:
         self._pending.append((chunk, acknowledge))
         self._n_pending += len(chunk.records)
         self._arrived.set()
-        if self._n_pending >= MAX_RECORDS:
+        if self._n_pending >= _ENOUGH:
             self._full.set()
 
     async def run(self) -> None:
@@ -85,7 +86,7 @@ class Writer:
         self._n_pending -= n_records
         if not self._pending:
             self._arrived.clear()
-        if self._n_pending < MAX_RECORDS:
+        if self._n_pending < _ENOUGH:
             self._full.clear()
         return batch
 

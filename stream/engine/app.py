@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ import structlog
 from faust.types.tuples import TP
 
 from stream.engine.quiet import quiet_client_logs
+from stream.engine.signals import stop_on_signals
 from stream.engine.step import RoleSpec
 from stream.engine.transport import Transport
 from stream.engine.worker import PartitionWorker, refuse_partial
@@ -219,11 +219,3 @@ async def run_role(
     log.info("role starts", role=spec.name, namespace=settings.namespace)
     await Engine(settings, spec).run(stop)
     log.info("role stopped", role=spec.name)
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """Set `stop` on SIGTERM and SIGINT, where this is the main thread."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError, RuntimeError):
-            loop.add_signal_handler(number, stop.set)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
 import structlog
 
-from stream.engine.app import stop_on_signals
+from stream.engine.lifeline import die_with_parent
+from stream.engine.signals import stop_on_signals
 from stream.errors import Refused
 
 log = structlog.get_logger()
@@ -22,12 +21,6 @@ CRASH_WINDOW_S = 60.0
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
 _TERM_S = 4.0
 _REFUSED = 2  # exit code of a role whose settings do not fit: restarting cannot help
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """In a child, before exec: be killed when the parent dies, however it dies (Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def supervise(

@@ -1,0 +1,73 @@
+"""The clock role: beats and session times into every partition of the tape.
+
+Beats stand on a ten-second grid, so a second clock on another machine repeats them, and a
+repeated beat changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from aiokafka import AIOKafkaProducer
+
+from stream.clock.calendar import ticks_between
+from stream.engine.signals import stop_on_signals
+from stream.engine.topics import client_options
+from stream.events import MARKET_KEY, ClockTick, encode, micros, moment
+from stream.settings import Settings
+
+log = structlog.get_logger()
+
+BEAT_US = 10 * 1_000_000
+
+
+def due(after: int, until: int, calendars: Iterable[str]) -> list[ClockTick]:
+    """Beats and session ticks with after < at <= until, in time order; microseconds. Pure."""
+    first = after - after % BEAT_US + BEAT_US
+    ticks = [ClockTick(kind="beat", at=moment(at)) for at in range(first, until + 1, BEAT_US)]
+    for calendar in sorted(set(calendars)):
+        ticks += ticks_between(calendar, after, until)
+    return sorted(ticks, key=lambda tick: (micros(tick.at), tick.kind))
+
+
+async def run_clock(
+    settings: Settings,
+    *,
+    stop: asyncio.Event | None = None,
+    now: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> None:
+    """Publish until `stop`; `now` gives microseconds since 1970."""
+    stop = stop or asyncio.Event()
+    stop_on_signals(stop)
+    delay_us = int(settings.market_delay_s * 1e6)
+    producer = AIOKafkaProducer(**client_options(settings), acks="all")
+    await producer.start()
+    calendars = {settings.calendar, *settings.calendars}
+    reached = now() - delay_us - BEAT_US
+    try:
+        while not stop.is_set():
+            until = now() - delay_us
+            for tick in due(reached, until, calendars):
+                await publish(producer, settings, tick)
+            reached = max(reached, until)
+            left_us = BEAT_US - (now() - delay_us) % BEAT_US
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(0.01, left_us / 1e6))
+    finally:
+        await producer.stop()
+
+
+async def publish(producer: AIOKafkaProducer, settings: Settings, tick: ClockTick) -> None:
+    """Write `tick` to every partition of the tape."""
+    raw = encode(tick)
+    topic = settings.topic(settings.tape)
+    await asyncio.gather(
+        *[
+            await producer.send(topic, raw, key=MARKET_KEY.encode(), partition=partition)
+            for partition in range(settings.partitions)
+        ]
+    )

@@ -1,0 +1,109 @@
+"""Child servers: started, waited for, found again after a kill, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from stream.engine.lifeline import die_with_parent
+from stream.errors import Unavailable
+
+_READY_S = 30.0
+_STOP_S = 3.0
+
+
+def package_dir(name: str) -> Path:
+    """The folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise Unavailable(f"package {name}: expected it installed, found none; pip install {name}")
+    return Path(spec.origin).parent
+
+
+def free_port() -> int:
+    """A free TCP port on loopback."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def start(
+    name: str, command: Sequence[str], log: Path, ready: Callable[[], bool]
+) -> subprocess.Popen[bytes]:
+    """Start a server that dies with this process; returns when `ready` says so."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    until = time.monotonic() + _READY_S
+    while time.monotonic() < until:
+        if ready():
+            return process
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    stop(process)
+    tail = log.read_text(errors="replace").splitlines()[-5:]
+    raise Unavailable(f"embedded {name} did not start: {' | '.join(tail)} (log: {log})")
+
+
+def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
+    """Ask a server to end, then insist."""
+    if process.poll() is None:
+        process.send_signal(number)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def own_folder(root: Path) -> Iterator[Path]:
+    """The first of root/run-1, run-2, ... that no living process holds, locked while in use."""
+    for n in range(1, 100):
+        folder = root / f"run-{n}"
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        try:
+            yield folder
+        finally:
+            os.close(descriptor)
+        return
+    raise Unavailable(f"{root}: expected a free run folder among 99, found none")
+
+
+def end_stale(pid_file: Path, expected: str) -> None:
+    """End the server that a killed owner left behind, if its command still names `expected`."""
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except (OSError, ValueError, IndexError):
+        return
+    if expected not in command:
+        return
+    os.kill(pid, signal.SIGQUIT)
+    until = time.monotonic() + _STOP_S
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
