@@ -1,0 +1,187 @@
+"""Replay: stored events become the rows that the scorer would have seen, and nothing else."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from stream.events import (
+    ClockTick,
+    CorporateAction,
+    Instrument,
+    SentimentScored,
+    Tick,
+    moment,
+)
+from stream.features.vector import FEATURE_SETS
+from stream.scoring.policy import Policy
+from stream.scoring.state import PartitionState
+from training.labels import LABEL_RULES
+from training.replay import Stored, replay
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+START = 1_700_000_040 * SECOND
+FEATURES = FEATURE_SETS["intraday"]
+
+
+def make_policy(**changes):
+    given = {
+        "feature_set": "intraday",
+        "feature_set_version": FEATURES.version,
+        "tape": "ticks",
+        "calendar": "XNYS",
+        "lateness_us": 2 * SECOND,
+        "max_ahead_us": MINUTE,
+        "feed_delay_s": 60.0,
+        "scoring_delay_s": 1.0,
+        "staleness_s": 300.0,
+        "confidence": 0.65,
+        "model_max_age_s": None,
+        "score_every_tick": False,
+        "require_instruments": False,
+        "rules_may_act": False,
+    }
+    return Policy(**{**given, **changes})
+
+
+def make_article(at, model="lexicon-1", symbol="AAA"):
+    return SentimentScored(
+        article_id=f"{model}-{at}", revision=1, status="published", symbol=symbol, source="wire",
+        published_at=moment(at), available_at=moment(at), scored_at=moment(at), negative=0.0,
+        neutral=0.4, positive=0.6, relevance=1.0, model=model, text_hash="x",
+    )  # fmt: skip
+
+
+def make_market(minutes=120, symbols=("AAA", "BBB"), seed=0):
+    """Ticks every 20 s, a beat a minute; (event time, event) in the order of the tape."""
+    draw = np.random.default_rng(seed)
+    price = dict.fromkeys(symbols, 100.0)
+    for step in range(minutes * 3):
+        at = START + step * 20 * SECOND
+        if step % 3 == 0:
+            yield at, ClockTick(kind="beat", at=moment(at))
+        for symbol in symbols:
+            price[symbol] *= float(np.exp(draw.normal() * 0.0005))
+            yield at, Tick(symbol=symbol, ts=moment(at), price=price[symbol], size=100.0)
+
+
+def stored(events):
+    return [Stored(event, offset, at) for offset, (at, event) in enumerate(events)]
+
+
+def table_of(events, policy=None, model="lexicon-1"):
+    return replay([(0, stored(events))], policy or make_policy(), model)
+
+
+def test_rows_are_what_the_scorer_was_due():
+    events = stored(make_market())
+    state, due = PartitionState(0, make_policy()), []
+    for event, offset, at in events:
+        state.apply(event, offset, at, due)
+    table = replay([(0, events)], make_policy(), None)
+    served = {(one.symbol, one.as_of): one for one in due if one.warm}
+    assert len(table) > 100
+    for i in range(len(table)):
+        one = served[table.symbol[i], int(table.as_of_us[i])]
+        expected = [np.nan if value is None else value for value in one.vector]
+        assert np.array_equal(table.x[i], expected, equal_nan=True)
+
+
+def test_rows_are_ordered_and_entries_follow_as_of():
+    table = table_of(make_market())
+    assert (np.diff(table.as_of_us) >= 0).all()
+    assert (table.entry_us - MINUTE >= table.as_of_us).all()
+    assert (table.exit_us - table.entry_us == 30 * MINUTE).all()
+    assert set(table.trigger) == {"pane"}
+
+
+def test_partitions_together_give_the_rows_of_each():
+    both = replay(
+        [(p, stored(make_market(symbols=(s,), seed=p))) for p, s in enumerate(("AAA", "BBB"))],
+        make_policy(),
+        None,
+    )
+    alone = table_of(make_market(symbols=("AAA",), seed=0))
+    assert np.array_equal(both.x[both.symbol == "AAA"], alone.x, equal_nan=True)
+    assert set(both.symbol) == {"AAA", "BBB"}
+
+
+def test_rows_without_label_and_warmth_are_counted():
+    table = table_of(make_market(minutes=100, symbols=("AAA",)))
+    # 100 panes, the last still open; 29 before warm-up; the last 31 minutes have no exit.
+    assert table.counts["warming up"] == FEATURES.warmup_panes - 1
+    assert table.counts["unmatured"] == 31
+    assert len(table) == 99 - 29 - 31
+
+
+def test_short_history_leaves_no_rows():
+    table = table_of(make_market(minutes=20))
+    assert len(table) == 0
+    assert table.x.shape == (0, len(FEATURES.names))
+
+
+def test_no_events_leave_no_rows():
+    assert len(replay([], make_policy(), None)) == 0
+
+
+def test_news_makes_rows_and_another_models_scores_do_not():
+    market = list(make_market(symbols=("AAA",)))
+    at = START + 60 * MINUTE + SECOND
+    k = next(i for i, (when, _) in enumerate(market) if when > at)
+    news = [(at, make_article(at)), (at, make_article(at, model="other-1"))]
+    table = table_of([*market[:k], *news, *market[k:]])
+    assert list(table.trigger).count("news") == 1
+    assert table.counts["sentiment of another model"] == 1
+    assert table.as_of_us[table.trigger == "news"][0] == at
+
+
+def test_news_on_a_stale_price_is_counted():
+    market = list(make_market(symbols=("AAA",)))
+    at = market[-1][0] + 600 * SECOND
+    quiet = [*market, (at, ClockTick(kind="beat", at=moment(at))), (at, make_article(at))]
+    assert table_of(quiet).counts["stale prices"] >= 1
+
+
+def test_tick_scoring_adds_no_rows():
+    every = table_of(make_market(), make_policy(score_every_tick=True))
+    assert len(every) == len(table_of(make_market()))
+
+
+def test_rejected_event_is_counted_and_the_next_one_read():
+    market = list(make_market(symbols=("AAA",)))
+    ahead = Tick(symbol="AAA", ts=moment(START + 10**12), price=1.0, size=1.0)
+    table = table_of([*market[:50], (market[50][0], ahead), *market[50:]])
+    assert table.counts["rejected events"] == 1
+    assert len(table) == len(table_of(market))
+
+
+def test_split_known_in_the_history_is_in_the_labels():
+    market = list(make_market(symbols=("AAA",), minutes=180))
+    ex_day = date(2023, 11, 15)
+    action = CorporateAction(
+        symbol="AAA", kind="split", ex_date=ex_day, value=2.0, announced_at=moment(START)
+    )
+    instrument = Instrument(symbol="AAA", calendar="24/7")
+    ex_at = 1_700_006_400 * SECOND
+    assert START < ex_at < START + 180 * MINUTE
+    halved = [
+        (at, Tick(symbol=e.symbol, ts=e.ts, price=e.price / 2, size=e.size * 2))
+        if type(e) is Tick and at >= ex_at
+        else (at, e)
+        for at, e in market
+    ]
+    plain = table_of([(START, instrument), *market])
+    split = table_of([(START, instrument), (START, action), *halved])
+    assert split.forward_return == pytest.approx(plain.forward_return, abs=1e-12)
+
+
+def test_volatility_is_scaled_to_the_horizon():
+    table = table_of(make_market())
+    hourly = table.x[:, FEATURES.names.index("volatility_realised_1h")]
+    assert table.volatility == pytest.approx(hourly * np.sqrt(0.5))
+
+
+def test_every_feature_set_has_a_label_rule_that_names_its_volatility():
+    for name, features in FEATURE_SETS.items():
+        assert LABEL_RULES[name].volatility in features.names
