@@ -137,7 +137,7 @@ def forward_returns(
     when = starts if at_open else ends
     value = prices[exit_]
     if not adjusted:
-        value = _held(value, prices[entry], when[entry], when[exit_], actions)
+        value = _held(value, ends[entry], ends[exit_], actions)
     return Labels(when[entry], when[exit_], value / prices[entry] - 1.0, left)
 
 
@@ -172,13 +172,14 @@ def _found(
     return found, clipped, starts[clipped] - wanted
 
 
-def _held(
-    value: Floats, entry: Floats, entry_us: Ints, exit_us: Ints, actions: Iterable[Action]
-) -> Floats:
-    """The value of one share bought, through the splits and dividends of (entry, exit]."""
+def _held(value: Floats, entry_end: Ints, exit_end: Ints, actions: Iterable[Action]) -> Floats:
+    """The value of one share bought, through the actions between the panes of entry and exit.
+
+    As in `adjust`, a pane that ends at or before ex_at comes before the action.
+    """
     shares, cash = np.ones(len(value)), np.zeros(len(value))
     for action in sorted(actions):
-        inside = (entry_us < action.ex_at) & (action.ex_at <= exit_us)
+        inside = (entry_end <= action.ex_at) & (action.ex_at < exit_end)
         if action.kind == "split":
             shares[inside] *= action.value
         else:

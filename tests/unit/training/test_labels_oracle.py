@@ -128,6 +128,13 @@ def test_dividend_between_entry_and_exit_is_paid_on_the_shares_then_held():
     assert labels.forward_return[0] == pytest.approx((2 * 48.0 + 2 * 3.0) / 100.0 - 1.0)
 
 
+def test_split_on_a_panes_border_lies_between_it_and_the_next():
+    panes = [make_pane(0, 100.0), *(make_pane(m, 50.0) for m in range(1, 40))]
+    action = Action(MINUTE_US, "split", 2.0)
+    labels = forward_returns([0, MINUTE_US], panes, [action], INTRADAY, 100 * MINUTE_US)
+    assert list(labels.forward_return) == [0.0, 0.0]
+
+
 def test_actions_outside_the_holding_change_nothing():
     panes = [make_day(1, 100.0), make_day(2, 101.0)]
     actions = [Action(DAY, "split", 2.0), Action(3 * DAY, "split", 2.0)]

@@ -109,10 +109,11 @@ def test_partitions_together_give_the_rows_of_each():
 
 def test_rows_without_label_and_warmth_are_counted():
     table = table_of(make_market(minutes=100, symbols=("AAA",)))
-    # 100 panes, the last still open; 29 before warm-up; the last 31 minutes have no exit.
+    # 100 panes, the last still open; 29 before warm-up; entry is two panes on and
+    # exit 30 more, so the last 32 have none.
     assert table.counts["warming up"] == FEATURES.warmup_panes - 1
-    assert table.counts["unmatured"] == 31
-    assert len(table) == 99 - 29 - 31
+    assert table.counts["unmatured"] == 32
+    assert len(table) == 99 - 29 - 32
 
 
 def test_short_history_leaves_no_rows():
