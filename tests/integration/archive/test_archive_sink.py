@@ -153,12 +153,17 @@ RENAMED = {
 
 @pytest.fixture
 def sink(database: str) -> Iterator[Sink]:
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    drop(database)
     migrate(database, SCHEMA)
     sink = Sink(database, SCHEMA)
     yield sink
     sink.close()
+    drop(database)
+
+
+def drop(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
 
 
 def query(database: str, text: str) -> list[dict[str, Any]]:
@@ -195,10 +200,23 @@ def test_migrating_again_applies_nothing(database: str, sink: Sink) -> None:
 
 
 def test_each_file_can_run_twice(database: str, sink: Sink) -> None:
-    query(database, "SELECT 1")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"UPDATE {SCHEMA}.schema_migrations SET sha256 = 'older'")
     assert migrate(database, SCHEMA) == [name for name, _ in sql_files()]
+
+
+def test_tables_are_hypertables_where_the_server_has_timescaledb(database: str, sink: Sink) -> None:
+    if not query(database, "SELECT FROM pg_extension WHERE extname = 'timescaledb'"):
+        pytest.skip("plain PostgreSQL")
+    found = query(
+        database,
+        "SELECT hypertable_name AS name FROM timescaledb_information.hypertables "
+        f"WHERE hypertable_schema = '{SCHEMA}'",
+    )
+    assert {row["name"] for row in found} == {
+        "ticks", "bars", "signals", "news", "sentiments", "context", "clock", "late_events",
+        "dead_letters",
+    }  # fmt: skip
 
 
 def test_a_server_that_is_away_is_named() -> None:
