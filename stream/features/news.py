@@ -6,7 +6,7 @@ then. A retraction is a revision that counts as nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from math import log1p
@@ -103,8 +103,11 @@ class NewsColumns:
         self.lengths = [log1p(item.n_chars) for item in self.items]
         self.models = [item.model for item in self.items]
 
-    def insert(self, item: NewsItem, index: int) -> None:
-        """Put an item at its place."""
+    def insert(self, item: NewsItem) -> None:
+        """Put an item at its place: by availability, then id."""
+        index = bisect_left(self.times, item.available_at)
+        last = bisect_right(self.times, item.available_at, index)
+        index += bisect_right(self.ids[index:last], item.article_id)
         self.items.insert(index, item)
         self.times.insert(index, item.available_at)
         self.ids.insert(index, item.article_id)
@@ -126,7 +129,7 @@ class NewsBook:
         self.revisions: dict[str, list[NewsItem]] = {}  # ascending revision
         self._entries: list[Entry] = []
         self._columns = NewsColumns(())
-        self._revised = False  # whether what counts depends on the cut
+        self._settled_at = 0  # from this cut on, `_columns` are what counts
         self._models: tuple[int, int, dict[str, int]] | None = None
 
     def newest_revision(self, article_id: str) -> int:
@@ -139,13 +142,13 @@ class NewsBook:
         known = self.revisions.setdefault(item.article_id, [])
         known.append(item)
         self._models = None
-        if len(known) > 1 or self._revised or item.status == "retracted":
+        if len(known) > 1 or item.status == "retracted":
             self._index()
             return
         entry = Entry(item.available_at, item.article_id, item.revision, item, None)
         index = bisect_right(self._entries, entry.order, key=lambda each: each.order)
         self._entries.insert(index, entry)
-        self._columns.insert(item, index)
+        self._columns.insert(item)
 
     def forget(self, until: int) -> set[str]:
         """Drop revisions available at or before `until`; returns the ids of changed articles."""
@@ -172,7 +175,7 @@ class NewsBook:
 
     def columns(self, cut: int) -> tuple[NewsColumns, int]:
         """Columns of the items that count at `cut` and how many leading ones are available."""
-        if not self._revised:
+        if cut >= self._settled_at:
             return self._columns, bisect_right(self._columns.times, cut)
         columns = NewsColumns(
             entry.item
@@ -187,7 +190,7 @@ class NewsBook:
         """Items by sentiment model in (after, cut]."""
         columns, high = self.columns(cut)
         low = bisect_right(columns.times, after, 0, high)
-        if self._revised:
+        if cut < self._settled_at:
             return dict(Counter(columns.models[low:high]))
         if self._models is None or self._models[:2] != (low, high):
             self._models = (low, high, dict(Counter(columns.models[low:high])))
@@ -201,7 +204,9 @@ class NewsBook:
                 entries.append(Entry(item.available_at, article_id, item.revision, item, until))
                 until = item.available_at if until is None else min(until, item.available_at)
         self._entries = sorted(entries, key=lambda entry: entry.order)
-        self._revised = any(
-            entry.until is not None or entry.item.status == "retracted" for entry in self._entries
+        self._settled_at = max((entry.until or 0 for entry in self._entries), default=0)
+        self._columns = NewsColumns(
+            entry.item
+            for entry in self._entries
+            if entry.until is None and entry.item.status != "retracted"
         )
-        self._columns = NewsColumns(entry.item for entry in self._entries)

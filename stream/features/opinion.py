@@ -160,6 +160,5 @@ def _dispersion(
 
 def _after_close(view: View, low: int) -> float | None:
     """Share of the items of (low, high) that came outside sessions."""
-    places = [view.book.inside(at, view.cut) for at in view.news.times[low : view.news_high]]
-    known = [place for place in places if place is not None]
-    return known.count(False) / len(known) if known else None
+    outside, known = view.book.count_outside(view.news.times[low : view.news_high], view.cut)
+    return outside / known if known else None

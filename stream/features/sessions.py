@@ -6,7 +6,7 @@ is done at a cut once its close is at or before it (or, without a close tick, th
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -84,13 +84,21 @@ class SessionBook:
         index = bisect_right(self.opens, cut) - 1
         return self.sessions[index] if index >= 0 else None
 
-    def inside(self, moment: int, cut: int) -> bool | None:
-        """Whether `moment` is in a session, as known at `cut`; None before the first one."""
-        index = bisect_right(self.opens, moment) - 1
-        if index < 0:
-            return None
-        close_at = self.sessions[index].close_at
-        return close_at is None or close_at > cut or moment < close_at
+    def count_outside(self, times: list[int], cut: int) -> tuple[int, int]:
+        """Of the sorted `times`, all <= cut: how many came outside sessions, of how many that came
+        since the first known open. A session ends at its close if that is at or before the cut."""
+        known = len(times) - bisect_left(times, self.opens[0]) if self.opens else 0
+        if not known:
+            return 0, 0
+        inside = 0
+        first = max(0, bisect_right(self.opens, times[0]) - 1)
+        for index in range(first, bisect_right(self.opens, times[-1])):
+            session = self.sessions[index]
+            until = self.opens[index + 1] if index + 1 < len(self.opens) else cut + 1
+            if session.close_at is not None and session.close_at <= cut:
+                until = min(until, session.close_at)
+            inside += bisect_left(times, until) - bisect_left(times, session.open_at)
+        return known - inside, known
 
     def restore(self, sessions: Iterable[Session]) -> None:
         """Take sessions of a checkpoint."""

@@ -96,7 +96,7 @@ DAILY = FeatureSet(
         market.indicators(None, "d"),
         calendar.cycles("week", "year"),
         opinion.tone(days(1), days(7), base=days(30)),
-        opinion.decay(hours(12), days(3)),
+        opinion.decay(hours(6), days(1)),
         opinion.attention(days(1), days(7), base=days(30)),
         opinion.texture(days(3), days(30)),
         opinion.with_returns((days(1), sessions(1)), (days(7), sessions(5))),

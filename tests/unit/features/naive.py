@@ -391,7 +391,7 @@ def daily(events, cut, include_open):
     sessions = sessions_from(events, cut, panes)
     news_features(
         items, cut, sessions, [("1d", DAY), ("7d", 7 * DAY)], ("30d", 30 * DAY),
-        [("12h", 12 * HOUR), ("3d", 3 * DAY)], ("3d", 3 * DAY), out,
+        [("6h", 6 * HOUR), ("1d", DAY)], ("3d", 3 * DAY), out,
     )  # fmt: skip
     for a, b in [("1d", "1d"), ("7d", "5d")]:
         mood, move = out[f"sentiment_mean_{a}"], out[f"return_log_{b}"]
