@@ -19,7 +19,8 @@ from stream import metrics
 from stream.archive.sink import Chunk, Sink
 from stream.archive.tables import ARCHIVED
 from stream.archive.writer import Writer
-from stream.engine.app import build_app, stop_on_signals
+from stream.engine.app import build_app
+from stream.engine.signals import stop_on_signals
 from stream.engine.topics import topic_ids
 from stream.settings import Settings
 
@@ -37,7 +38,9 @@ class Archive:
         self._logical = {settings.topic(name): name for name in ARCHIVED}
         self._ids: dict[str, str] = {}
         sink = Sink(settings.database.get_secret_value(), settings.namespace)
-        self._writer = Writer(sink, _count)
+        self._writer = Writer(sink, on_written=_count, read_again=self._read_again)
+        self._next: dict[TP, int] = {}  # where the next chunk of a partition starts
+        self._left_epoch = -1  # chunks of it are read again
         self._app = build_app(
             settings, _ROLE, ARCHIVED, feed=self._feed, resume=self._resume, revoke=self._revoke
         )
@@ -72,8 +75,8 @@ class Archive:
         stored = await self._writer.positions(list(self._ids.values()))
         earliest = await self._app.consumer.earliest_offsets(*assigned)
         start = {}
-        for tp in assigned:
-            position = stored.get((self._id(tp.topic), tp.partition), 0)
+        self._next = {tp: stored.get((self._id(tp.topic), tp.partition), 0) for tp in assigned}
+        for tp, position in self._next.items():
             start[tp] = max(position, int(earliest.get(tp) or 0))
             if 0 < position < start[tp]:
                 log.error(
@@ -85,6 +88,11 @@ class Archive:
                 )
         return start
 
+    async def _read_again(self) -> None:
+        consumer = self._app.consumer
+        self._left_epoch = consumer.epoch
+        await consumer.seek_all(await self._resume(set(consumer.assignment())))
+
     async def _revoke(self, revoked: set[TP]) -> None:
         """Nothing to give up: what two processes write is there once."""
 
@@ -93,16 +101,17 @@ class Archive:
         consumer, tp, records, epoch = self._app.consumer, message.tp, message.value, message.epoch
         # Of an older assignment: chunks before it may have been dropped, and positions never
         # pass over a gap.
-        if epoch != consumer.epoch:
+        if epoch != consumer.epoch or epoch == self._left_epoch:
             return
         last = records[-1].offset
+        start, self._next[tp] = self._next[tp], last + 1
 
         def acknowledge() -> None:
             if epoch == consumer.epoch:
                 consumer.acknowledge(tp, last, len(records))
 
         topic = self._logical[tp.topic]
-        chunk = Chunk(topic, self._id(tp.topic), tp.partition, records, last + 1)
+        chunk = Chunk(topic, self._id(tp.topic), tp.partition, records, start, last + 1)
         self._writer.put(chunk, acknowledge)
 
     def _id(self, topic: str) -> str:

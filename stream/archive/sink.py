@@ -13,13 +13,12 @@ from psycopg import sql
 
 from stream.archive.tables import TABLES, Row, Table, read_rows
 from stream.engine.step import Record
-from stream.errors import Refused, Unavailable
+from stream.errors import Refused, TapewireError, Unavailable
 
 log = structlog.get_logger()
 
 _CONNECT_S = 2
-# A commit lost in a crash takes its rows and its positions with it, so they are read again.
-_OPTIONS = "-c synchronous_commit=off -c statement_timeout=60s -c lock_timeout=30s"
+_OPTIONS = "-c statement_timeout=60s -c lock_timeout=30s"
 
 _POSITIONS = """
 INSERT INTO positions (topic, topic_id, "partition", next_offset) VALUES (%s, %s, %s, %s)
@@ -35,13 +34,18 @@ ON CONFLICT DO NOTHING
 _BAD_ROW = (psycopg.DataError, psycopg.IntegrityError)
 
 
+class Behind(TapewireError):
+    """The database stands before a chunk's start (a backup, a failover): read again from there."""
+
+
 class Chunk(NamedTuple):
-    """Records of one partition in order, and the offset after the last of them."""
+    """Records of one partition in order: all of its records from `start` to `next_offset`."""
 
     topic: str
     topic_id: str
     partition: int
     records: Sequence[Record]
+    start: int
     next_offset: int
 
 
@@ -56,16 +60,16 @@ class Sink:
         self._schema = schema
         self._connection: psycopg.Connection | None = None
         self._names: dict[tuple[str, int], tuple[str, ...]] = {}
+        self._reached: dict[tuple[str, int], int] = {}  # as this connection saw or wrote it
 
     def positions(self, topic_ids: Iterable[str]) -> dict[tuple[str, int], int]:
         """The next offset to read by (topic id, partition); what was never read is absent."""
-        query = 'SELECT topic_id, "partition", next_offset FROM positions WHERE topic_id = ANY(%s)'
+        wanted = set(topic_ids)
         try:
-            with self._open().transaction():
-                rows = self._open().execute(query, [list(topic_ids)]).fetchall()
+            self._read_positions(self._open())
         except psycopg.Error as error:
             raise self._failed(error) from error
-        return {(topic_id, partition): offset for topic_id, partition, offset in rows}
+        return {place: offset for place, offset in self._reached.items() if place[0] in wanted}
 
     def write(self, chunks: Sequence[Chunk]) -> Counter[str]:
         """Write the rows of `chunks` and their positions; return counts by table and `rejected`.
@@ -76,6 +80,8 @@ class Sink:
         ------
         Unavailable
             The server is away; nothing of `chunks` was written, or all of it: write them again.
+        Behind
+            A chunk starts after what the database has; nothing was written.
         Refused
             The schema lacks what this code writes.
         """
@@ -92,6 +98,7 @@ class Sink:
             self._connection.close()
         self._connection = None
         self._names.clear()
+        self._reached.clear()
 
     def cancel(self) -> None:
         """Make a call under way in another thread end soon, with Unavailable."""
@@ -115,10 +122,28 @@ class Sink:
 
     def _write_once(self, chunks: Sequence[Chunk]) -> Counter[str]:
         try:
-            return self._write_transaction(self._open(), chunks)
+            connection = self._open()
+            reached = self._follow(chunks)
+            counts = self._write_transaction(connection, chunks)
         except BaseException:
-            self.close()  # with it go names that were learnt in the transaction
+            self.close()  # with it goes what was learnt in the transaction
             raise
+        self._reached |= reached
+        return counts
+
+    def _follow(self, chunks: Sequence[Chunk]) -> dict[tuple[str, int], int]:
+        """Positions after `chunks`. Raises Behind where a chunk would leave a gap."""
+        after: dict[tuple[str, int], int] = {}
+        for chunk in chunks:
+            place = chunk.topic_id, chunk.partition
+            reached = after.get(place, self._reached.get(place, 0))
+            if chunk.start > reached:
+                raise Behind(
+                    f"{chunk.topic} partition {chunk.partition}: expected the database at "
+                    f"{chunk.start} or later, got {reached}"
+                )
+            after[place] = max(reached, chunk.next_offset)
+        return after
 
     def _write_transaction(
         self, connection: psycopg.Connection, chunks: Sequence[Chunk]
@@ -149,7 +174,11 @@ class Sink:
     def _open(self) -> psycopg.Connection:
         if self._connection is None:
             connection = self._connection = psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=_CONNECT_S, options=_OPTIONS
+                self._dsn,
+                autocommit=True,
+                connect_timeout=_CONNECT_S,
+                options=_OPTIONS,
+                application_name=f"{self._schema}-archive",
             )
             connection.execute(
                 sql.SQL("SET search_path = {}, public").format(sql.Identifier(self._schema))
@@ -160,7 +189,12 @@ class Sink:
                         sql.Identifier(f"new_{table.name}"), sql.Identifier(table.name)
                     )
                 )
+            self._read_positions(connection)
         return self._connection
+
+    def _read_positions(self, connection: psycopg.Connection) -> None:
+        rows = connection.execute('SELECT topic_id, "partition", next_offset FROM positions')
+        self._reached = {(topic_id, partition): offset for topic_id, partition, offset in rows}
 
     def _failed(self, error: psycopg.Error) -> Exception:
         self.close()
@@ -183,9 +217,11 @@ def halves(chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
             room -= len(chunk.records)
             continue
         if room:
-            head = chunk.records[:room]
-            first.append(chunk._replace(records=head, next_offset=head[-1].offset + 1))
-        second.append(chunk._replace(records=chunk.records[room:]))
+            middle = chunk.records[room - 1].offset + 1
+            first.append(chunk._replace(records=chunk.records[:room], next_offset=middle))
+            second.append(chunk._replace(records=chunk.records[room:], start=middle))
+        else:
+            second.append(chunk)
         room = 0
     return first, second
 

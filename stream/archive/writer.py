@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
-from stream.archive.sink import Chunk, Sink
+from stream.archive.sink import Behind, Chunk, Sink
 from stream.errors import Unavailable
 
 log = structlog.get_logger()
@@ -29,10 +29,21 @@ T = TypeVar("T")
 
 
 class Writer:
-    """Owns a sink and the thread that it works in; what is pending is bounded by who puts."""
+    """Owns a sink and the thread that it works in; what is pending is bounded by who puts.
 
-    def __init__(self, sink: Sink, on_written: Callable[[Counter[str]], None]) -> None:
+    `read_again` is awaited when the database turns out to stand before what is pending: it seeks
+    to `positions`. What was put before is forgotten then, and not acknowledged.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        on_written: Callable[[Counter[str]], None],
+        read_again: Callable[[], Awaitable[None]],
+    ) -> None:
         self._sink = sink
+        self._read_again = read_again
         self._on_written = on_written
         self._pending: deque[tuple[Chunk, Callable[[], None]]] = deque()
         self._n_pending = 0
@@ -61,7 +72,13 @@ class Writer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), MAX_WAIT_S)
             batch = self._take()
-            counts = await self._insist(partial(self._sink.write, [chunk for chunk, _ in batch]))
+            try:
+                counts = await self._insist(partial(self._sink.write, [c for c, _ in batch]))
+            except Behind as behind:
+                log.warning("the database went back, reading again", why=str(behind))
+                self._forget()
+                await self._read_again()
+                continue
             for _, acknowledge in batch:
                 acknowledge()
             self._on_written(counts)
@@ -89,6 +106,12 @@ class Writer:
         if self._n_pending < _ENOUGH:
             self._full.clear()
         return batch
+
+    def _forget(self) -> None:
+        self._pending.clear()
+        self._n_pending = 0
+        self._arrived.clear()
+        self._full.clear()
 
     async def _insist(self, call: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from stream import events
 from stream.archive.migrate import migrate, sql_files
-from stream.archive.sink import Chunk, Sink
+from stream.archive.sink import Behind, Chunk, Sink
 from stream.errors import Refused, Unavailable
 
 pytestmark = pytest.mark.stack
@@ -174,7 +174,7 @@ def query(database: str, text: str) -> list[dict[str, Any]]:
 
 def chunk(topic: str, *values: bytes | None, first: int = 0, topic_id: str = "id") -> Chunk:
     records = [Record(first + i, value) for i, value in enumerate(values)]
-    return Chunk(topic, topic_id, 0, records, first + len(records))
+    return Chunk(topic, topic_id, 0, records, first, first + len(records))
 
 
 def columns_of(table: str, event: msgspec.Struct) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def test_an_event_comes_back_from_sql_as_it_was(
 ) -> None:
     key = b"*" if table == "clock" else b"AAPL"
     record = Record(5, events.encode(event), key)
-    counts = sink.write([Chunk(topic, "id", 0, [record], 6)])
+    counts = sink.write([Chunk(topic, "id", 0, [record], 0, 6)])
     assert +counts == {table: 1}
     (row,) = query(database, f"SELECT * FROM {table}")
     place = {n: row.pop(n) for n in ("kafka_ts", "topic_id", "partition", "offset")}
@@ -258,9 +258,22 @@ def test_writing_again_changes_nothing(database: str, sink: Sink) -> None:
 
 def test_positions_move_with_the_rows_and_never_back(sink: Sink) -> None:
     tick = events.encode(ROUND_TRIPS[1][2])
-    sink.write([chunk("ticks", tick, tick, first=10)])
-    sink.write([chunk("ticks", tick, first=3), chunk("news", b"?", topic_id="other")])
-    assert sink.positions(["id", "other", "new"]) == {("id", 0): 12, ("other", 0): 1}
+    sink.write([chunk("ticks", tick, tick, tick)])
+    sink.write([chunk("ticks", tick, first=1), chunk("news", b"?", topic_id="other")])
+    assert sink.positions(["id", "other", "new"]) == {("id", 0): 3, ("other", 0): 1}
+
+
+def test_a_chunk_that_would_leave_a_gap_is_not_written(database: str, sink: Sink) -> None:
+    tick = events.encode(ROUND_TRIPS[1][2])
+    sink.write([chunk("ticks", tick, tick)])
+    sink.close()
+    with psycopg.connect(database) as connection:
+        connection.execute(f"UPDATE {SCHEMA}.positions SET next_offset = 1")
+    with pytest.raises(Behind, match="expected the database at 2 or later, got 1"):
+        sink.write([chunk("ticks", tick, first=2)])
+    assert sink.positions(["id"]) == {("id", 0): 1}
+    sink.write([chunk("ticks", tick, first=1), chunk("ticks", tick, first=2)])
+    assert sink.positions(["id"]) == {("id", 0): 3}
 
 
 def test_the_latest_instrument_of_a_symbol_stands(database: str, sink: Sink) -> None:

@@ -73,7 +73,11 @@ class Line:
 
 def chunk(first: int, n: int) -> Chunk:
     records = [Record(first + i) for i in range(n)]
-    return Chunk("ticks", "id", 0, records, first + n)
+    return Chunk("ticks", "id", 0, records, first, first + n)
+
+
+async def never() -> None:
+    raise AssertionError("the database never went back")
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -110,7 +114,7 @@ async def test_rows_are_acknowledged_only_once_the_database_has_them(
     written: Counter[str] = Counter()
     acknowledged: list[int] = []
     dsn = psycopg.conninfo.make_conninfo(database, host="127.0.0.1", port=line.port)
-    writer = Writer(Sink(dsn, SCHEMA), written.update)
+    writer = Writer(Sink(dsn, SCHEMA), on_written=written.update, read_again=never)
     async with running(writer):
         writer.put(chunk(0, 10), lambda: acknowledged.append(10))
         await asyncio.sleep(0.5)
@@ -129,7 +133,7 @@ async def test_rows_are_acknowledged_only_once_the_database_has_them(
 
 
 async def test_a_schema_that_does_not_fit_ends_the_run(database: str) -> None:
-    writer = Writer(Sink(database, "nowhere"), lambda counts: None)
+    writer = Writer(Sink(database, "nowhere"), on_written=lambda counts: None, read_again=never)
     async with running(writer) as task:
         writer.put(chunk(0, 1), lambda: None)
         with pytest.raises(Refused):

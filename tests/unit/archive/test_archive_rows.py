@@ -112,7 +112,7 @@ def test_halves_keep_the_order_and_never_move_a_position_past_its_records(
         start = ends[partition]
         ends[partition] += n + 1  # a gap after each chunk, as a transaction's marker leaves
         records = [Record(start + i, b"", partition=partition) for i in range(n)]
-        chunks.append(Chunk("ticks", "id", partition, records, ends[partition]))
+        chunks.append(Chunk("ticks", "id", partition, records, start, ends[partition]))
     n_records = sum(len(chunk.records) for chunk in chunks)
     if n_records < 2:
         return

@@ -1,0 +1,246 @@
+"""Stored history on a real database: read back in the engine's order, and retrained on."""
+
+import uuid
+from datetime import date
+
+import numpy as np
+import psycopg
+import pytest
+
+from models.registry import Registry
+from models.scorer import ArtifactScorer
+from stream.archive.migrate import migrate
+from stream.errors import Refused, Unavailable
+from stream.events import (
+    Bar,
+    ClockTick,
+    CorporateAction,
+    Instrument,
+    SentimentScored,
+    Tick,
+    moment,
+)
+from stream.features.vector import FEATURE_SETS
+from stream.scoring.policy import Policy
+from training.errors import TrainingRefused
+from training.history import open_history
+from training.retrain import retrain
+
+pytestmark = pytest.mark.stack
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+START = 1_700_000_040 * SECOND
+TABLES = {
+    Tick: "ticks",
+    Bar: "bars",
+    ClockTick: "clock",
+    SentimentScored: "sentiments",
+    CorporateAction: "actions",
+    Instrument: "instruments",
+}
+RENAMED = {"bars": {"start": "bar_start", "end": "bar_end"}}
+
+
+@pytest.fixture
+def database(timescale):
+    """DSN and a migrated schema of its own."""
+    schema = f"history_{uuid.uuid4().hex[:12]}"
+    migrate(timescale, schema)
+    yield timescale, schema
+    with psycopg.connect(timescale) as connection:
+        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+
+
+def make_policy(tape="ticks"):
+    return Policy(
+        feature_set="intraday", feature_set_version=FEATURE_SETS["intraday"].version, tape=tape,
+        calendar="XNYS", lateness_us=2 * SECOND, max_ahead_us=MINUTE, feed_delay_s=60.0,
+        scoring_delay_s=1.0, staleness_s=300.0, confidence=0.65, model_max_age_s=None,
+        score_every_tick=False, require_instruments=False, rules_may_act=False,
+    )  # fmt: skip
+
+
+def make_tick(at, symbol="AAA", price=10.0):
+    return Tick(symbol=symbol, ts=moment(at), price=price, size=1.0)
+
+
+def make_article(at, ident="a", positive=0.8, symbol="AAA", model="lexicon-1"):
+    return SentimentScored(
+        article_id=ident, revision=1, status="published", symbol=symbol, source="wire",
+        published_at=moment(at), available_at=moment(at), scored_at=moment(at),
+        negative=round(0.8 - positive, 3), neutral=0.2, positive=positive, relevance=1.0,
+        model=model, text_hash="x",
+    )  # fmt: skip
+
+
+def store(database, rows):
+    """rows : (event, partition, offset, Kafka time in us, topic id)."""
+    dsn, schema = database
+    by_table = {}
+    for event, *place in rows:
+        by_table.setdefault(TABLES[type(event)], []).append((event, place))
+    with psycopg.connect(dsn) as connection:
+        for table, found in by_table.items():
+            fields = found[0][0].__struct_fields__
+            columns = [RENAMED.get(table, {}).get(f, f) for f in fields]
+            extra = ["origin"] if table == "bars" else []
+            names = ", ".join(
+                f'"{c}"' for c in [*columns, *extra, "partition", "offset", "kafka_ts", "topic_id"]
+            )
+            with connection.cursor().copy(f'COPY "{schema}".{table} ({names}) FROM STDIN') as copy:
+                for event, (partition, offset, at, topic) in found:
+                    values = [getattr(event, field) for field in fields]
+                    values = [list(v) if isinstance(v, tuple) else v for v in values]
+                    bar = ["bar"] if extra else []
+                    copy.write_row([*values, *bar, partition, offset, moment(at), topic])
+
+
+def read(database, tape="ticks"):
+    with open_history(*database, tape) as history:
+        return {p: list(events) for p, events in history.partitions()}
+
+
+def test_topics_are_merged_by_kafka_time_and_the_tape_goes_last_on_a_tie(database):
+    tick, beat = make_tick(START), ClockTick(kind="beat", at=moment(START + 2))
+    early, tied = make_article(START, "early"), make_article(START, "tied")
+    split = CorporateAction(
+        symbol="AAA", kind="split", ex_date=date(2023, 12, 1), value=2.0, announced_at=moment(START)
+    )
+    instrument = Instrument(symbol="AAA", aliases=("Triple A",), listed_from=date(2000, 1, 3))
+    ms = 1_000
+    store(
+        database,
+        [
+            (tick, 0, 7, START + 5 * ms, "t"),
+            (beat, 0, 8, START + 9 * ms, "t"),
+            (tied, 0, 1, START + 9 * ms, "s"),
+            (early, 0, 0, START + 2 * ms, "s"),
+            (split, 0, 0, START + 5 * ms + 999, "a"),
+            (instrument, 0, 0, START + 50 * ms, "i"),
+        ],
+    )
+    found = read(database)[0]
+    assert [each.event for each in found] == [instrument, early, split, tick, tied, beat]
+    assert [each.offset for each in found] == [0, 0, 0, 7, 1, 8]
+    assert found[3].at_us == START + 5 * ms
+
+
+def test_tape_keeps_its_offsets_order_whatever_the_event_times(database):
+    ticks = [make_tick(START + 1_000 * k, price=1.0 + k) for k in (3, 1, 2)]
+    rows = [(tick, 0, k, START + MINUTE, "t") for k, tick in enumerate(ticks)]
+    beats = [(ClockTick(kind="beat", at=moment(START + k)), 0, 10 * k + 5, START + MINUTE, "t")
+             for k in range(-1, 2)]  # fmt: skip
+    store(database, [*reversed(rows), *beats[1:]])
+    assert [each.offset for each in read(database)[0]] == [0, 1, 2, 5, 15]
+
+
+def test_recreated_topic_follows_the_older_one(database):
+    old = [(make_tick(START + k), 0, 100 + k, START, "zz-old") for k in range(2)]
+    new = [(make_tick(START + 9 + k), 0, k, START + MINUTE, "aa-new") for k in range(2)]
+    store(database, [*new, *old])
+    assert [each.offset for each in read(database)[0]] == [100, 101, 0, 1]
+
+
+def test_partitions_come_apart(database):
+    store(database, [(make_tick(START, f"S{p}"), p, 0, START, "t") for p in (2, 0)])
+    assert {p: [e.event.symbol for e in events] for p, events in read(database).items()} == {
+        0: ["S0"],
+        2: ["S2"],
+    }
+
+
+def test_bars_tape_reads_bars_that_came_in_and_no_panes(database):
+    bar = Bar(symbol="AAA", start=moment(START), end=moment(START + MINUTE), open=1.0, high=2.0,
+              low=0.5, close=1.5, volume=9.0, adj_close=0.7)  # fmt: skip
+    store(database, [(bar, 0, 0, START, "b")])
+    dsn, schema = database
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            f'INSERT INTO "{schema}".bars (origin, symbol, bar_start, bar_end, open, high, low, '
+            'close, volume, kafka_ts, topic_id, "partition", "offset") SELECT \'pane\', symbol, '
+            "bar_start, bar_end, open, high, low, close, volume, kafka_ts, 'p', 0, 1 "
+            f'FROM "{schema}".bars'
+        )
+    assert [each.event for each in read(database, "bars")[0]] == [bar]
+    with open_history(dsn, schema, "bars") as history:
+        assert history.n_events() == 1
+
+
+def test_most_used_sentiment_model_is_named(database):
+    models = ["b", "a", "a"]
+    store(
+        database,
+        [(make_article(START, str(k), model=m), 0, k, START, "s") for k, m in enumerate(models)],
+    )
+    with open_history(*database, "ticks") as history:
+        assert history.sentiment_model() == "a"
+
+
+def test_no_history_is_refused_with_what_to_do(database):
+    with pytest.raises(TrainingRefused, match="expected stored history, got no ticks"):
+        retrain(*database, make_policy(), seed=0, promote=True, actor="test")
+    assert Registry(*database).current("champion") == (None, None)
+
+
+def test_too_little_history_is_refused(database):
+    store(database, [(make_tick(START), 0, 0, START, "t")])
+    with pytest.raises(TrainingRefused, match=r"at least 1,000 labelled rows, got 0"):
+        retrain(*database, make_policy(), seed=0, promote=True, actor="test")
+
+
+def test_schema_without_tables_is_refused(timescale):
+    with pytest.raises(Refused, match="run tapewire migrate"):
+        retrain(timescale, "nothing_here", make_policy(), seed=0, promote=False, actor="test")
+
+
+def test_database_that_does_not_answer_is_unavailable():
+    dsn = "postgresql://postgres@127.0.0.1:1/postgres?connect_timeout=2"
+    with pytest.raises(Unavailable, match="TAPEWIRE_DATABASE"):
+        retrain(dsn, "x", make_policy(), seed=0, promote=False, actor="test")
+
+
+def make_effect(minutes=3_600, seed=0, effect=0.0008):
+    """Around the clock, a trade every 30 s; each article moves the next 30 minutes' prices."""
+    draw = np.random.default_rng(seed)
+    rows, price, drift, n_news = [], 100.0, np.zeros(minutes + 40), 0
+    for minute in range(minutes):
+        at = START + minute * MINUTE
+        if draw.random() < 0.05:
+            side = 1 if draw.random() < 0.5 else -1
+            drift[minute + 1 : minute + 31] += side * effect / 4
+            article = make_article(at, f"n{n_news}", positive=0.4 + 0.4 * side)
+            rows.append((article, 0, n_news, at, "s"))
+            n_news += 1
+        for half in range(2):
+            price *= float(np.exp(draw.normal(drift[minute] / 2, 0.0003)))
+            when = at + half * 30 * SECOND + 1
+            rows.append((make_tick(when, price=price), 0, 2 * minute + half, when, "t"))
+    return rows
+
+
+def test_planted_effect_becomes_champion_and_scores(database):
+    store(database, make_effect())
+    steps = []
+    result = retrain(
+        *database, make_policy(), seed=0, promote=True, actor="test", num_threads=1,
+        progress=lambda step, share: steps.append(share),
+    )  # fmt: skip
+    assert result.verdict in ("PASS", "WARN")
+    assert result.metrics["ic"] > 0.2
+    assert steps == sorted(steps)
+    registry = Registry(*database)
+    assert registry.current("champion")[0] == result.version
+    artifact = registry.load(result.version)
+    assert artifact.sentiment_model == "lexicon-1"
+    features = FEATURE_SETS["intraday"]
+    artifact.check_fits("intraday", features.version, features.names)
+    assert sum(ArtifactScorer(artifact).score([None] * len(features.names))[:3]) == pytest.approx(1)
+    again = retrain(*database, make_policy(), seed=0, promote=False, actor="test", num_threads=1)
+    assert again.version == result.version
+
+
+def test_refused_model_is_neither_stored_nor_promoted(database):
+    store(database, make_effect(effect=0.0))
+    with pytest.raises(TrainingRefused, match="expected under 0"):
+        retrain(*database, make_policy(), seed=0, promote=True, actor="test", num_threads=1)
+    assert Registry(*database).list() == []
