@@ -65,7 +65,7 @@ def _run(data: Path | None, seed: int, effect: float) -> dict[str, Any]:
     began = time.perf_counter()
     dataset = generate(seed, effect) if data is None else open_dataset(data)
     namespace = f"demo_{datetime.now(UTC):%Y%m%d_%H%M%S}_{os.getpid() % 1000:03d}"
-    with _servers() as environment:
+    with _servers() as (environment, postgres_dir):
         os.environ.update(environment)
         os.environ.update(
             TAPEWIRE_NAMESPACE=namespace,
@@ -74,22 +74,22 @@ def _run(data: Path | None, seed: int, effect: float) -> dict[str, Any]:
             TAPEWIRE_TAPE=dataset.tape,
         )
         settings = read_settings()
-        _remember(settings)
+        _remember(settings, postgres_dir)
         elapsed = {"start": time.perf_counter() - began}
         return asyncio.run(_stream(settings, dataset, elapsed))
 
 
 @contextlib.contextmanager
-def _servers() -> Iterator[dict[str, str]]:
+def _servers() -> Iterator[tuple[dict[str, str], Path | None]]:
     """The embedded servers' environment, or nothing new where TAPEWIRE_BROKER names real ones."""
     if "TAPEWIRE_BROKER" in os.environ:
-        yield {}
+        yield {}, None
         return
     from stream.embedded.services import start_embedded
 
     console.print("starting the embedded broker, PostgreSQL and Valkey under .tapewire/")
     with start_embedded(read_settings().data_dir) as services:
-        yield services.environment()
+        yield services.environment(), services.postgres_dir
 
 
 async def _stream(settings: Settings, dataset: Any, elapsed: dict[str, float]) -> dict[str, Any]:
@@ -181,12 +181,11 @@ def _train(settings: Settings) -> dict[str, Any]:
     return {"version": result["version"], "refused": None, "metrics": result["metrics"]}
 
 
-def _remember(settings: Settings) -> None:
+def _remember(settings: Settings, postgres_dir: Path | None) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     place = {
         "schema": settings.namespace,
-        "embedded": settings.embedded,
-        "data_dir": os.environ.get("TAPEWIRE_EMBEDDED_POSTGRES", ""),
+        "postgres_dir": str(postgres_dir or ""),
     }
     (settings.data_dir / _LAST_DEMO).write_text(json.dumps(place))
 
@@ -206,5 +205,7 @@ def last_demo_database(settings: Settings) -> Iterator[tuple[str, str]]:
             "expected TAPEWIRE_DATABASE or the data of an earlier `tapewire demo` under "
             f"{settings.data_dir}/, found neither"
         ) from None
-    with start_postgres(Path(place["data_dir"])) as server:
+    if not place["postgres_dir"]:
+        raise Refused("the last demo ran on servers of yours: set TAPEWIRE_DATABASE to query it")
+    with start_postgres(Path(place["postgres_dir"])) as server:
         yield server.dsn, place["schema"]

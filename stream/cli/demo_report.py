@@ -14,6 +14,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from stream.engine.topics import reader_options
 from stream.events import Signal, decode, micros
 from stream.settings import Settings
 
@@ -52,10 +53,7 @@ class Watcher:
     async def run(self) -> None:
         """Read new signals until cancelled."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker,
-            enable_auto_commit=False,
-            fetch_max_wait_ms=20,
-            isolation_level="read_uncommitted",
+            **reader_options(self._settings, committed=False), fetch_max_wait_ms=20
         )
         await consumer.start()
         try:
@@ -106,7 +104,7 @@ def count_rows(settings: Settings) -> dict[str, Any]:
 
         def one(query: str, table: str) -> int:
             statement = sql.SQL(query).format(sql.Identifier(settings.namespace, table))
-            row = connection.execute(statement).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(statement).fetchone()
             return int(row[0]) if row else 0
 
         rows = {table: one("SELECT count(*) FROM {}", table) for table in TABLES}

@@ -79,7 +79,7 @@ def sql(
         try:
             with psycopg.connect(dsn, options=f"-c search_path={schema},public") as connection:
                 connection.read_only = True
-                cursor = connection.execute(query)  # type: ignore[arg-type]
+                cursor = connection.execute(query)
                 names = [column.name for column in cursor.description or ()]
                 rows = cursor.fetchall() if names else []
         except psycopg.OperationalError as error:
@@ -181,7 +181,7 @@ def _redis(settings: Settings) -> dict[str, Any]:
         settings.redis.get_secret_value(), socket_connect_timeout=_REACH_S, socket_timeout=_REACH_S
     )
     try:
-        info: dict[str, Any] = client.info("server")  # type: ignore[assignment]
+        info: dict[str, Any] = client.info("server")
     except socket.gaierror as error:
         raise Unavailable(str(error)) from None
     finally:

@@ -52,7 +52,7 @@ async def _one(settings: Settings, role: str, run: Callable[[Settings], Awaitabl
     from stream.engine.topics import create_topics
 
     if settings.metrics_port:
-        metrics.serve(settings.metrics_port + ROLES.index(role))  # type: ignore[arg-type]
+        metrics.serve(settings.metrics_port + ROLES.index(role))
     await create_topics(settings)
     await run(settings)
 

@@ -15,8 +15,6 @@ Place = tuple[str, int]  # logical topic, partition
 _TIMEOUT_S = 10.0
 _LOOK_S = 0.02
 _STUCK_S = 120.0
-# A transaction ends with a marker that has an offset and is never delivered.
-_MARKER = 1
 
 
 class Follower:
@@ -43,7 +41,7 @@ class Follower:
 
         def ends() -> dict[Place, int]:
             now = self._ends(role, topics)
-            return {place: end - most - _MARKER for place, end in now.items() if end}
+            return {place: end - most for place, end in now.items() if end > most}
 
         await self._until(role, ends)
 

@@ -103,8 +103,8 @@ async def load(
     return LoadSummary(counts, first_us, last_us)
 
 
-async def wait_drained(settings: Settings, summary: LoadSummary) -> None:
-    """Return when every role has read what `summary` says went in, and what came of it."""
+async def wait_drained(settings: Settings) -> None:
+    """Return when every role has read what went in, and the archive what came of it."""
     follower = Follower(settings)
     try:
         await follower.wait_for_outputs("sentiment", ("news",))

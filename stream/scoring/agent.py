@@ -90,8 +90,8 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
         for task in done:
             task.result()
     finally:
-        for task in (watch, role):
-            if task is not None and not task.done():
+        for task in filter(None, (watch, role)):
+            if not task.done():
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.artifact import ArtifactError
 from models.scorer import Scorer
+from stream.engine.topics import reader_options
 from stream.events import ModelChanged, decode
 from stream.scoring.step import ModelInForce
 from stream.settings import Settings
@@ -32,10 +33,7 @@ async def watch_models(
     `load` fetches and checks an artifact, and may block; what it refuses leaves `in_force` alone.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.broker,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_uncommitted" if settings.embedded else "read_committed",
+        **reader_options(settings),
         fetch_max_wait_ms=100,
     )
     await consumer.start()
