@@ -10,7 +10,7 @@ die() { say "$*"; exit 1; }
 # running PIDFILE TEXT: the process lives (no zombie, no reused number) and its command names TEXT
 running() {
   local pid; pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] &&
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$2"
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$2"
 }
 
 # end PIDFILE TEXT SIGNAL: ask the server to stop, insist after 20 s

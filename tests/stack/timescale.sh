@@ -74,7 +74,7 @@ initialise() {
     >"$home/initdb.log" 2>&1 || { cat "$home/initdb.log" >&2; return 1; }
   cat >>"$root/data/postgresql.conf" <<C
 listen_addresses='127.0.0.1'
-unix_socket_directories='/tmp'
+unix_socket_directories=''
 shared_preload_libraries='timescaledb'
 timescaledb.telemetry_level=off
 jit=off
