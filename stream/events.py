@@ -12,17 +12,20 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 import msgspec
 from msgspec import Meta, Struct
 
+from stream.malformed import explain
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 MARKET_KEY = "*"  # key of records that concern every symbol, written to every partition
 
-Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$", description="ticker")]
-SymbolOrAll = Annotated[str, Meta(pattern=r"^(\*|[A-Z0-9][A-Z0-9.\-/]{0,15})$")]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$(?!\n)", description="ticker")]
+SymbolOrAll = Annotated[str, Meta(pattern=r"^(\*|[A-Z0-9][A-Z0-9.\-/]{0,15})$(?!\n)")]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone")]
 Price = Annotated[float, Meta(gt=0, le=1e9, description="currency units")]
 Size = Annotated[float, Meta(ge=0, le=1e15, description="shares, contracts or coins")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Polarity = Annotated[float, Meta(ge=-1, le=1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Ident = Annotated[str, Meta(min_length=1, max_length=200)]
 Word = Annotated[str, Meta(max_length=64)]
 Revision = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -61,7 +64,7 @@ class Tick(Struct, frozen=True, kw_only=True):
     conditions: Word = ""
     exchange: Word = ""
     regular: bool = True
-    seq: Annotated[int, Meta(ge=0)] | None = None
+    seq: Count | None = None
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ class Bar(Struct, frozen=True, kw_only=True):
     volume: Size
     adj_close: Price | None = None
     vwap: Price | None = None
-    n_trades: Annotated[int, Meta(ge=0)] | None = None
+    n_trades: Count | None = None
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
@@ -146,7 +149,7 @@ class SentimentScored(Struct, frozen=True, kw_only=True):
     model: Word
     text_hash: Word
     headline: Annotated[str, Meta(max_length=2_000)] = ""
-    n_chars: Annotated[int, Meta(ge=0)] = 0
+    n_chars: Count = 0
     duplicate: bool = False
     assumed_times: bool = False
 
@@ -289,7 +292,12 @@ def encode(event: Struct) -> bytes:
 
 def decode(kind: type[E], raw: bytes) -> E:
     """The event in `raw`. Raises msgspec.DecodeError, which names the field and what it expects."""
-    return cast(E, _decoders[kind].decode(raw))
+    try:
+        return cast(E, _decoders[kind].decode(raw))
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(explain(error, raw)) from None
 
 
 def schema(kind: type[Struct]) -> dict[str, object]:

@@ -18,6 +18,10 @@ CHECKPOINT_S = Histogram(
 STAGE_S = Histogram(
     "tapewire_stage_seconds", "Time of one stage for a chunk", ["role", "stage"], buckets=_SECONDS
 )
+WITHOUT_SYMBOL = Counter("tapewire_articles_without_symbol", "Articles that name no symbol")
+MODEL_FAILURES = Counter(
+    "tapewire_sentiment_failures", "Texts that a sentiment model failed on", ["model"]
+)
 MODEL_AGE_S = Gauge("tapewire_model_age_seconds", "Age of the champion's last training row")
 
 

@@ -13,8 +13,6 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from models.sentiment.model import NEUTRAL, Probabilities
 
-VERSION = "lexicon-1"
-
 # Valence on VADER's scale, -4..4. Everyday words that mean nothing in finance are set to 0.
 FINANCE_TERMS = {
     "beat": 2.4, "beats": 2.6, "tops": 2.2, "exceeds": 2.2, "outperforms": 2.4, "upgrade": 2.4,
@@ -35,6 +33,14 @@ FINANCE_TERMS = {
     "selloff": -2.2, "sell-off": -2.2, "breach": -1.9, "resigns": -1.4, "share": 0.0,
     "shares": 0.0, "security": 0.0, "securities": 0.0, "interest": 0.0, "trust": 0.0,
     "united": 0.0, "gross": 0.0, "vice": 0.0, "crude": 0.0, "best": 0.6, "like": 0.0,
+    "raised": 2.4, "jump": 2.2, "rose": 1.8, "rise": 1.4, "up": 1.3, "above": 1.3, "soar": 2.6,
+    "upbeat": 2.0, "bounce": 1.5, "higher": 1.7, "solid": 1.6, "upside": 1.8, "climb": 1.5,
+    "outperform": 2.0, "boosts": 1.7, "expand": 1.2, "bull": 1.6, "highs": 1.3, "topped": 2.0,
+    "lower": -1.8, "down": -1.6, "slips": -1.8, "slip": -1.7, "below": -1.5, "fall": -1.6,
+    "slide": -1.7, "drop": -1.8, "dropped": -1.8, "cut": -1.6, "slump": -2.3, "selling": -0.9,
+    "concerns": -1.4, "downside": -1.6, "loses": -1.7, "widen": -0.8, "slashes": -2.2,
+    "tumble": -2.5, "sink": -2.2, "worst": -2.2, "slowdown": -1.8, "bear": -1.3, "halt": -1.4,
+    "underperform": -2.0, "lowered": -1.9, "lowers": -1.9, "subpoena": -1.9, "delisted": -2.6,
     "play": 0.0, "call": 0.0, "calls": 0.0, "put": 0.0, "puts": 0.0,
 }  # fmt: skip
 
@@ -42,26 +48,32 @@ FINANCE_TERMS = {
 class Lexicon:
     """Implements `SentimentModel`.
 
-    VADER's compound c in -1..1 becomes: neutral = (1 - |c|)^2 bounded so that c = 0 is nearly
-    all neutral, and the rest goes to the poles as (1 + c') : (1 - c') with c' = sign(c) sqrt|c|.
+    VADER's compound score c in -1..1 becomes, smoothly in c,
+
+        neutral  = 0.9 (1 - |c|)^1.5
+        positive = (1 - neutral) (1 + sign(c) sqrt|c|) / 2        negative = the rest
+
+    The constants lie between best log loss (0.9, 1) and best macro F1 (0.9, 2) on 9,543 tweets
+    about stocks (twitter_fin_news, train): macro F1 0.57, accuracy 0.64, where plain VADER has
+    0.46 and 0.52. Terms were chosen looking at the same tweets; others will fare a little worse.
     """
 
-    name = VERSION
+    name = "lexicon"
+    version = "1"
 
     def __init__(self) -> None:
         self._analyzer = SentimentIntensityAnalyzer()
         self._analyzer.lexicon.update(FINANCE_TERMS)
 
     def probabilities(self, texts: Sequence[str]) -> list[Probabilities]:
-        """One result a text; about 10,000 headlines a second."""
+        """One result a text; about 15,000 headlines a second."""
         return [self._one(text) for text in texts]
 
     def _one(self, text: str) -> Probabilities:
         if not text.strip():
             return NEUTRAL
         compound = float(self._analyzer.polarity_scores(text)["compound"])
-        neutral = 0.98 * (1.0 - abs(compound)) ** 2
+        neutral = 0.9 * (1.0 - abs(compound)) ** 1.5
         tilt = sqrt(abs(compound)) * (1.0 if compound > 0 else -1.0)
         rest = 1.0 - neutral
-        positive = rest * (1.0 + tilt) / 2.0
-        return Probabilities(rest - positive, neutral, positive)
+        return Probabilities(rest * (1.0 - tilt) / 2.0, neutral, rest * (1.0 + tilt) / 2.0)

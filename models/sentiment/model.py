@@ -22,6 +22,9 @@ class SentimentModel(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def version(self) -> str:
+        """Changes with every change of any text's result; a score carries `<name>-<version>`."""
 
     def probabilities(self, texts: Sequence[str]) -> list[Probabilities]:
         """One result a text, in order; an empty text is NEUTRAL."""

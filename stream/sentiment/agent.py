@@ -8,6 +8,7 @@ import time
 from models.sentiment.model import load_sentiment_model
 from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
+from stream.features.vector import FEATURE_SETS
 from stream.sentiment.step import SentimentStep
 from stream.settings import Settings
 
@@ -23,6 +24,7 @@ async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None
             clock=None if replay else lambda: time.time_ns() // 1000,
             scoring_delay_us=int(settings.scoring_delay_s * 1e6),
             max_ahead_us=int(settings.max_ahead_s * 1e6),
+            keep_us=FEATURE_SETS[settings.feature_set].news_window.us,
         )
 
     spec = RoleSpec("sentiment", ("news",), make_step, outputs=("sentiment", "dead-letters"))

@@ -1,36 +1,39 @@
 """The sentiment role for one partition: an article in, one score a symbol out.
 
 An article is available at max(published_at, received_at), its score at max(that, scored_at).
-Slots keep, for the longest news window, what each article was: its last revision, every symbol
-it was ever given (a retraction must reach them all), and the hash of its text (a re-print of the
-same text about the same symbol is marked a duplicate).
+Without received_at the Kafka timestamp stands for it: in a live namespace the moment the broker
+got it, in a replay the availability that the loader assumed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel
+from stream import metrics
 from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
 from stream.sentiment.attribution import mentions
-from stream.sentiment.text import clean, text_hash
+from stream.sentiment.state import Articles, Known
+from stream.sentiment.text import clean, one_line, text_hash
 
-KEEP_US = 30 * 86_400 * 1_000_000  # the longest news window of any feature set
+log = structlog.get_logger()
+
+MAX_BYTES = 4 * 1024 * 1024  # of one record, unknown fields included
+NO_MODEL = "none"  # on a score that no model could give: neutral, and not counted as a model's
 
 
-class Known(msgspec.Struct, array_like=True):
-    """What an article was. `available_at` in microseconds."""
+class Judged(NamedTuple):
+    """A text's probabilities and the model that gave them."""
 
-    revision: int
-    available_at: int
-    text_hash: str
-    symbols: dict[str, float]  # every symbol ever given -> relevance
+    score: Probabilities
+    model: str
 
 
 class SentimentStep:
@@ -39,6 +42,7 @@ class SentimentStep:
     Parameters
     ----------
     clock : now, in microseconds; None in a replay, where scoring takes `scoring_delay_us`.
+    keep_us : how long an article is remembered: the longest news window of the feature set.
     """
 
     def __init__(
@@ -48,135 +52,178 @@ class SentimentStep:
         clock: Callable[[], int] | None,
         scoring_delay_us: int,
         max_ahead_us: int,
+        keep_us: int,
     ) -> None:
+        self.n_without_symbol = 0
         self._model = model
+        self._model_name = f"{model.name}-{model.version}"
         self._clock = clock
         self._scoring_delay_us = scoring_delay_us
         self._max_ahead_us = max_ahead_us
-        self._articles: dict[str, Known] = {}
-        self._first_with: dict[tuple[str, str], str] = {}  # (text hash, symbol) -> article
-        self._changed: set[str] = set()
-        self._latest = 0
-        self._scored: dict[str, Probabilities] = {}
+        self._articles = Articles(keep_us)
+        self._judged: dict[str, Judged] = {}
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
         """Score the chunk's texts in one batch, off the event loop."""
         texts: dict[str, None] = {}
         for record in records:
             try:
-                article = decode(NewsArticle, record.value or b"")
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue  # `apply` refuses it with the reason
-            texts[clean(article.headline, article.body)] = None
+                article = self._decode(record)
+            except Rejected:
+                continue  # `apply` refuses it again, with the reason
+            known = self._articles.find(article.id)
+            if article.status != "retracted" and (
+                known is None or article.revision > known.revision
+            ):
+                texts[clean(article.headline, article.body)] = None
         wanted = list(texts)
-        scores = await asyncio.to_thread(self._model.probabilities, wanted)
-        self._scored = dict(zip(wanted, scores, strict=True))
+        with metrics.STAGE_S.labels("sentiment", "model").time():
+            judged = await asyncio.to_thread(self._judge, wanted)
+        self._judged = dict(zip(wanted, judged, strict=True))
+
+    def _judge(self, texts: list[str]) -> list[Judged]:
+        """One result a text; a text that breaks the model breaks no other."""
+        if not texts:
+            return []
+        try:
+            scores = self._model.probabilities(texts)
+            return [Judged(score, self._model_name) for score in scores]
+        except Exception as error:
+            if len(texts) > 1:
+                return [judged for text in texts for judged in self._judge([text])]
+            metrics.MODEL_FAILURES.labels(self._model_name).inc()
+            log.warning(
+                "sentiment model failed on a text",
+                model=self._model_name,
+                text_hash=text_hash(texts[0]),
+                why=repr(error),
+            )
+            return [Judged(NEUTRAL, NO_MODEL)]
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
-        """Emit one SentimentScored a symbol; an old revision is a duplicate."""
+        """Emit one SentimentScored a symbol; an old revision is a duplicate.
+
+        A correction and a retraction reach every symbol that the article was ever given: those
+        that a correction no longer names get a retraction. One that names none keeps them all.
+        """
         article = self._decode(record)
         kafka_us = record.timestamp * 1000
         received = kafka_us if article.received_at is None else micros(article.received_at)
         available = max(micros(article.published_at), received)
-        known = self._articles.get(article.id)
+        self._articles.advance(available)
+        known = self._articles.find(article.id)
         if known is not None and article.revision <= known.revision:
             return Outcome.DUPLICATE
-        text = clean(article.headline, article.body)
-        fingerprint = text_hash(text)
-        now = {m.symbol: m.relevance for m in mentions(article)}
         before = {} if known is None else known.symbols
+        now = {m.symbol: m.relevance for m in mentions(article)}
         if article.status == "retracted":
-            now = {**now, **before}
-        scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
-        score = NEUTRAL if article.status == "retracted" else self._scored.get(text, NEUTRAL)
-        for symbol in sorted({*now, *before}):
-            gone = symbol not in now
-            self._send(
-                out,
-                SentimentScored(
-                    article_id=article.id,
-                    revision=article.revision,
-                    status="retracted" if gone else article.status,
-                    symbol=symbol,
-                    source=article.source,
-                    published_at=article.published_at,
-                    available_at=moment(max(available, scored_at)),
-                    scored_at=moment(scored_at),
-                    negative=score.negative,
-                    neutral=score.neutral,
-                    positive=score.positive,
-                    relevance=before[symbol] if gone else now[symbol],
-                    model=self._model.name,
-                    text_hash=fingerprint,
-                    headline=article.headline,
-                    n_chars=len(text),
-                    duplicate=self._is_reprint(fingerprint, symbol, article.id),
-                    assumed_times=article.received_at is None,
-                ),
-            )
-        self._remember(article, available, fingerprint, {**before, **now})
+            now = {**before, **now}
+        elif not now:
+            now = {symbol: share for symbol, share in before.items() if share > 0.0}
+        text = clean(article.headline, article.body)
+        fingerprint = text_hash(text or article.headline)
+        original = known is not None and known.text_hash == fingerprint
+        self._articles.put(
+            article.id,
+            Known(
+                revision=article.revision,
+                status=article.status,
+                available_at=available if known is None else max(available, known.available_at),
+                text_hash=fingerprint,
+                since=known.since if known is not None and original else record.offset,
+                symbols={**dict.fromkeys(before, 0.0), **now},
+            ),
+        )
+        if not now and not before:
+            self.n_without_symbol += 1
+            metrics.WITHOUT_SYMBOL.inc()
+            return Outcome.APPLIED
+        self._send(article, kafka_us, available, text, fingerprint, now, before, out)
         return Outcome.APPLIED
 
+    def _send(
+        self,
+        article: NewsArticle,
+        kafka_us: int,
+        available: int,
+        text: str,
+        fingerprint: str,
+        now: Mapping[str, float],
+        before: Mapping[str, float],
+        out: Outbox,
+    ) -> None:
+        replay = self._clock is None
+        scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
+        at = max(available, scored_at)
+        for symbol in sorted({*now, *before}):
+            status = article.status if symbol in now else "retracted"
+            score, model = NEUTRAL, self._model_name
+            if status != "retracted":
+                score, model = self._judged.get(text) or self._judge([text])[0]
+            scored = SentimentScored(
+                article_id=article.id,
+                revision=article.revision,
+                status=status,
+                symbol=symbol,
+                source=article.source,
+                published_at=article.published_at,
+                available_at=moment(at),
+                scored_at=moment(scored_at),
+                negative=score.negative,
+                neutral=score.neutral,
+                positive=score.positive,
+                relevance=now.get(symbol, 0.0),
+                model=model,
+                text_hash=fingerprint,
+                headline=one_line(article.headline),
+                n_chars=len(text),
+                duplicate=self._articles.is_reprint(fingerprint, symbol, article.id),
+                assumed_times=replay,
+            )
+            timestamp_ms = -(-at // 1000) if replay else None
+            out.send("sentiment", symbol.encode(), encode(scored), timestamp_ms=timestamp_ms)
+
     def _decode(self, record: Record) -> NewsArticle:
-        if record.value is None:
+        raw = record.value
+        if raw is None:
             raise Rejected("value: expected a JSON object, got none")
+        if len(raw) > MAX_BYTES:
+            raise Rejected(f"value: expected at most {MAX_BYTES} bytes, got {len(raw)}")
         try:
-            article = decode(NewsArticle, record.value)
+            article = decode(NewsArticle, raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Rejected(str(error)) from error
         if record.key != article.id.encode():
-            raise Rejected(f"key: expected the article's id {article.id!r}, got {record.key!r}")
-        limit = record.timestamp * 1000 + self._max_ahead_us
-        for name in ("published_at", "received_at"):
-            at = getattr(article, name)
-            if at is not None and micros(at) > limit:
-                raise Rejected(
-                    f"`{name}`: expected at most {self._max_ahead_us / 1e6:g} s after the record's "
-                    f"Kafka timestamp, got {at.isoformat()}"
-                )
+            got = None if record.key is None else record.key[:200]
+            raise Rejected(f"key: expected the article's id {article.id!r}, got {got!r}")
+        if not one_line(article.headline):
+            raise Rejected("Expected text, got only spaces or control characters - at `$.headline`")
+        self._refuse_future(article, record.timestamp * 1000)
         return article
 
-    def _send(self, out: Outbox, scored: SentimentScored) -> None:
-        at_ms = -(-micros(scored.available_at) // 1000) if self._clock is None else None
-        out.send("sentiment", scored.symbol.encode(), encode(scored), timestamp_ms=at_ms)
-
-    def _is_reprint(self, fingerprint: str, symbol: str, article_id: str) -> bool:
-        return self._first_with.get((fingerprint, symbol), article_id) != article_id
-
-    def _remember(
-        self, article: NewsArticle, available: int, fingerprint: str, symbols: dict[str, float]
-    ) -> None:
-        self._articles[article.id] = Known(article.revision, available, fingerprint, symbols)
-        for symbol in symbols:
-            self._first_with.setdefault((fingerprint, symbol), article.id)
-        self._changed.add(article.id)
-        self._latest = max(self._latest, available)
+    def _refuse_future(self, article: NewsArticle, kafka_us: int) -> None:
+        for name in ("published_at", "received_at"):
+            at = getattr(article, name)
+            if at is not None and micros(at) > kafka_us + self._max_ahead_us:
+                raise Rejected(
+                    f"Expected at most {self._max_ahead_us / 1e6:g} s after the record's Kafka "
+                    f"timestamp {moment(kafka_us).isoformat()}, got {at.isoformat()} "
+                    f"- at `$.{name}`"
+                )
 
     def take_changes(self) -> Iterable[tuple[bytes, bytes | None]]:
         """Changed articles, and tombstones of those that left the longest news window."""
-        for article_id in sorted(self._changed):
-            yield article_id.encode(), msgspec.json.encode(self._articles[article_id])
-        self._changed.clear()
-        oldest = self._latest - KEEP_US
-        while self._articles:
-            first = next(iter(self._articles))
-            known = self._articles[first]
-            if known.available_at >= oldest:
-                break
-            del self._articles[first]
-            for symbol in known.symbols:
-                self._first_with.pop((known.text_hash, symbol), None)
-            yield first.encode(), None
+        return self._articles.take_changes()
 
     def meta(self) -> dict[str, Any]:
-        """The model and the latest availability seen, in microseconds."""
-        return {"model": self._model.name, "latest": self._latest}
+        """The model, the latest availability in microseconds, and articles without a symbol."""
+        return {
+            "model": self._model_name,
+            "latest": self._articles.latest,
+            "without_symbol": self.n_without_symbol,
+        }
 
     def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:
         """Take a checkpoint's state."""
-        self._latest = int(meta.get("latest", 0))
-        found = [(key.decode(), msgspec.json.decode(raw, type=Known)) for key, raw in slots.items()]
-        for article_id, known in sorted(found, key=lambda item: (item[1].available_at, item[0])):
-            self._articles[article_id] = known
-            for symbol in known.symbols:
-                self._first_with.setdefault((known.text_hash, symbol), article_id)
+        self.n_without_symbol = int(meta.get("without_symbol", 0))
+        self._articles.restore(slots, int(meta.get("latest", 0)))

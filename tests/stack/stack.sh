@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The real servers of the tests, all on loopback, data under .stack/ of this checkout.
+#   stack.sh start|stop|status|purge [kafka|timescale|valkey ...]      (all three by default)
+# `start` is idempotent and prints TAPEWIRE_BROKER=, TAPEWIRE_DATABASE= and TAPEWIRE_REDIS= for those
+# that are up (also in .stack/env); a server that cannot be had is named on stderr, exit code 1.
+# Ports 29092, 5544 and 16379, or the next free ones; STACK_KAFKA_PORT, STACK_TIMESCALE_PORT and
+# STACK_VALKEY_PORT choose others.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+command=${1:-}; [ $# -eq 0 ] || shift
+case $command in start | stop | status | purge) ;; *) sed -n 2,8p "$0" >&2; exit 2 ;; esac
+servers=("$@"); [ $# -gt 0 ] || servers=(kafka timescale valkey)
+for server in "${servers[@]}"; do
+  [ -x "$here/$server.sh" ] && [ "$server" != stack ] || die "expected kafka, timescale or valkey, got $server"
+done
+
+failed=0
+if [ "$command" = status ]; then
+  for server in "${servers[@]}"; do
+    echo "$server: $("$here/$server.sh" status || echo down)"
+  done
+  exit
+fi
+[ "$command" = start ] || [ -d "$stack" ] || exit 0
+mkdir -p "$stack"
+[ -w "$stack" ] || die "$stack: expected a folder of $(id -un), it belongs to $(stat -c %U "$stack")"
+exec 9>"$stack/.lock"; flock 9
+declare -A job
+for server in "${servers[@]}"; do
+  "$here/$server.sh" "$command" >"$stack/$server.out" & job[$server]=$!
+done
+for server in "${servers[@]}"; do
+  wait "${job[$server]}" || { say "$server: no $command"; failed=1; }
+done
+if [ "$command" = start ]; then
+  for server in "${servers[@]}"; do cat "$stack/$server.out"; done
+  cat "$stack"/*/address >"$stack/env" 2>/dev/null || true
+else
+  rm -f "$stack/env"
+fi
+rm -f "$stack"/*.out
+if [ "$command" = purge ] && [ $# -eq 0 ]; then rm -rf "$stack"; fi
+exit $failed
