@@ -49,6 +49,7 @@ def build_app(
         topic_disable_leader=True,
         web_enabled=False,
         broker_commit_interval=_COMMIT_S,
+        broker_check_crcs=not settings.embedded,
         broker_commit_livelock_soft_timeout=1e9,
         broker_session_timeout=_SESSION_S,
         broker_heartbeat_interval=1.0,

@@ -10,7 +10,7 @@ import aiokafka
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from stream.engine.topics import client_options, partition_of
+from stream.engine.topics import client_options, partition_of, reader_options
 from stream.settings import Settings
 
 META_KEY = b"@meta"
@@ -138,10 +138,7 @@ async def read_state(
     slots: dict[bytes, bytes] = {}
     meta: Meta | None = None
     consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
+        **reader_options(settings),
         fetch_max_wait_ms=20,
         max_partition_fetch_bytes=8 << 20,
     )

@@ -171,3 +171,15 @@ def _logical(settings: Settings, full: str) -> str:
 def client_options(settings: Settings) -> dict[str, Any]:
     """What every aiokafka client of this namespace is made with."""
     return {"bootstrap_servers": settings.broker}
+
+
+def reader_options(settings: Settings, *, committed: bool = True) -> dict[str, Any]:
+    """The same for a consumer outside any group. The embedded broker's batches fail their CRC."""
+    isolated = committed and not settings.embedded
+    return {
+        **client_options(settings),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed" if isolated else "read_uncommitted",
+        "check_crcs": not settings.embedded,
+    }

@@ -49,12 +49,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def behind(self, tp: TP) -> bool:
         """Whether the broker is known to hold stable records not yet handed out."""
-        assignment = self._ensure_consumer()._subscription.subscription
-        state = assignment and assignment.assignment and assignment.assignment.state_value(tp)
-        if not state or not state.has_valid_position:
+        state = self._state(tp)
+        if state is None:
             return True
         end = state.lso if self.transport.isolation == "read_committed" else state.highwater
         return bool(end is None or state.position < end)
+
+    def reached(self, tp: TP) -> int | None:
+        """The next offset to fetch: past transaction markers, which are never handed out."""
+        state = self._state(tp)
+        return None if state is None else int(state.position)
+
+    def _state(self, tp: TP) -> Any:
+        subscription = self._ensure_consumer()._subscription.subscription
+        state = subscription and subscription.assignment and subscription.assignment.state_value(tp)
+        return state if state and state.has_valid_position else None
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -67,6 +76,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._pending: dict[TP, int] = {}
         self._room = asyncio.Event()
         self._done: dict[TP, int] = {}
+        self._idle_at: dict[TP, int] = {}  # where a partition with nothing pending stands
         self.handed_out: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -92,7 +102,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _new_offset(self, tp: TP) -> int | None:
         done = self._done.get(tp)
-        return None if done is None else done + 1
+        return None if done is None else max(done + 1, self._idle_at.get(tp, 0))
 
     async def wait_empty(self) -> None:
         """Nothing of Faust's is in flight; the engine finishes its own on `revoke`."""
@@ -110,7 +120,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except Exception as error:
             log.warning("group offsets not committed", why=repr(error))
         for tp in revoked:
-            for known in (self._pending, self._done, self.handed_out):
+            for known in (self._pending, self._done, self._idle_at, self.handed_out):
                 known.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
@@ -131,6 +141,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             for tp, offset in positions.items():
                 self._pending[tp] = 0
                 self._done.pop(tp, None)
+                self._idle_at.pop(tp, None)
                 self.handed_out[tp] = offset - 1
                 self._read_offset[tp] = offset
                 await self._seek(tp, offset)
@@ -178,6 +189,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await asyncio.wait_for(self._room.wait(), _POLL_S)
             return {}
         fetched: Mapping[TP, list[Any]] = await self._getmany(active, _POLL_S)
+        for tp in self._done.keys() - fetched.keys():
+            if not self._pending.get(tp):
+                self._idle_at[tp] = self._thread.reached(tp) or 0
         return fetched
 
     @Service.task  # type: ignore[untyped-decorator]
