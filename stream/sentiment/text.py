@@ -23,7 +23,7 @@ def clean(headline: str, body: str = "") -> str:
     'AT&T wins contract. See for more'
     """
     text = f"{headline}. {body[: 4 * MAX_CHARS]}" if body else headline
-    return one_line(_LINK.sub(" ", html.unescape(text)))[:MAX_CHARS]
+    return one_line(_LINK.sub(" ", html.unescape(text)))[:MAX_CHARS].rstrip()
 
 
 def one_line(text: str) -> str:

@@ -199,7 +199,7 @@ def test_database_that_does_not_answer_is_unavailable():
         retrain(dsn, "x", make_policy(), seed=0, promote=False, actor="test")
 
 
-def make_effect(minutes=3_600, seed=0, effect=0.0008):
+def make_effect(minutes=7_200, seed=0, effect=0.0012):
     """Around the clock, a trade every 30 s; each article moves the next 30 minutes' prices."""
     draw = np.random.default_rng(seed)
     rows, price, drift, n_news = [], 100.0, np.zeros(minutes + 40), 0

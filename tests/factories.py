@@ -1,0 +1,118 @@
+"""Events with visible defaults: a test names only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from stream.events import (
+    Bar,
+    ClockTick,
+    CorporateAction,
+    Instrument,
+    NewsArticle,
+    Observation,
+    SentimentScored,
+    Tick,
+)
+
+NOON = datetime(2024, 3, 5, 17, 0, tzinfo=UTC)  # a Tuesday, 12:00 in New York
+TODAY = NOON.date()
+
+
+def at(seconds: float = 0.0) -> datetime:
+    """`seconds` after NOON."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def tick(symbol: str = "AAPL", seconds: float = 0.0, price: float = 100.0, **changes: Any) -> Tick:
+    """A trade of 100 shares."""
+    return Tick(**{"symbol": symbol, "ts": at(seconds), "price": price, "size": 100.0} | changes)
+
+
+def bar(symbol: str = "AAPL", seconds: float = 0.0, close: float = 101.0, **changes: Any) -> Bar:
+    """A minute's bar that starts at 100 and ends `seconds` after NOON."""
+    given = {
+        "symbol": symbol,
+        "start": at(seconds - 60),
+        "end": at(seconds),
+        "open": 100.0,
+        "high": max(100.0, close) + 1,
+        "low": min(100.0, close) - 1,
+        "close": close,
+        "volume": 10_000.0,
+    }
+    return Bar(**given | changes)
+
+
+def article(id: str = "wire-1", seconds: float = 0.0, **changes: Any) -> NewsArticle:
+    """Good news on AAPL, received a second after its publication."""
+    given = {
+        "id": id,
+        "source": "wire",
+        "published_at": at(seconds - 1),
+        "received_at": at(seconds),
+        "headline": "Apple beats estimates as profit surges to a record",
+        "symbols": ("AAPL",),
+    }
+    return NewsArticle(**given | changes)
+
+
+def sentiment(symbol: str = "AAPL", seconds: float = 0.0, **changes: Any) -> SentimentScored:
+    """The score of a positive article, available `seconds` after NOON."""
+    given = {
+        "article_id": "wire-1",
+        "revision": 1,
+        "status": "published",
+        "symbol": symbol,
+        "source": "wire",
+        "published_at": at(seconds - 2),
+        "available_at": at(seconds),
+        "scored_at": at(seconds),
+        "negative": 0.1,
+        "neutral": 0.2,
+        "positive": 0.7,
+        "relevance": 1.0,
+        "model": "lexicon-1",
+        "text_hash": "0" * 16,
+        "headline": "Apple beats estimates as profit surges to a record",
+        "n_chars": 50,
+    }
+    return SentimentScored(**given | changes)
+
+
+def beat(seconds: float = 0.0) -> ClockTick:
+    """Time passes."""
+    return ClockTick(kind="beat", at=at(seconds))
+
+
+def session_tick(kind: str, seconds: float = 0.0, calendar: str = "XNYS") -> ClockTick:
+    """`open`, `decision` or `close` of NOON's session."""
+    return ClockTick(kind=kind, at=at(seconds), calendar=calendar, session=TODAY)  # type: ignore[arg-type]
+
+
+def split(symbol: str = "AAPL", ratio: float = 2.0, ex_date: date = TODAY) -> CorporateAction:
+    """`ratio` new shares for an old one, announced a day before NOON."""
+    return CorporateAction(
+        symbol=symbol, kind="split", ex_date=ex_date, value=ratio, announced_at=at(-86_400)
+    )
+
+
+def dividend(symbol: str = "AAPL", amount: float = 0.5, ex_date: date = TODAY) -> CorporateAction:
+    """Cash a share, announced a day before NOON."""
+    return CorporateAction(
+        symbol=symbol, kind="dividend", ex_date=ex_date, value=amount, announced_at=at(-86_400)
+    )
+
+
+def instrument(symbol: str = "AAPL", **changes: Any) -> Instrument:
+    """A share listed in New York."""
+    return Instrument(
+        **{"symbol": symbol, "company": "Apple Inc.", "aliases": ("Apple",)} | changes
+    )
+
+
+def observation(symbol: str = "AAPL", seconds: float = 0.0, **changes: Any) -> Observation:
+    """An analyst's rating."""
+    given = {"symbol": symbol, "source": "analyst", "metric": "rating", "value": 1.0}
+    return Observation(**given | {"ts": at(seconds)} | changes)
