@@ -50,15 +50,14 @@ def next_run(
         return None
     if any(not queue.records and behind(queue.topic) for queue in queues):
         return None
+    if tape is not None:
+        ahead = [queue for queue in ready if queue.topic != tape]
+        if ahead:
+            first = min(ahead, key=lambda queue: (queue.head(), queue.topic))
+            return first.topic, _take(first, None, inclusive=True)
     first = min(ready, key=lambda queue: (queue.head(), queue.topic == tape, queue.topic))
     others = [queue for queue in ready if queue is not first]
     limit = min((queue.head() for queue in others), default=None)
-    if tape is not None and first.topic != tape:
-        heads = [queue.head() for queue in others if queue.topic == tape]
-        reached = max([tape_through, *heads])
-        if first.head() > reached:
-            return None
-        limit = reached if limit is None else min(limit, reached)
     return first.topic, _take(first, limit, inclusive=first.topic != tape)
 
 

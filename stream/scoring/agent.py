@@ -40,6 +40,7 @@ def policy_of(settings: Settings) -> Policy:
         score_every_tick=settings.score_every_tick,
         require_instruments=settings.require_instruments,
         rules_may_act=settings.rules_may_act,
+        news_waits_for_time=settings.mode == "replay",
     )
 
 

@@ -9,6 +9,7 @@ Event time is the highest time on the tape so far, so what is due depends on the
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
 from typing import Any, NamedTuple
@@ -68,6 +69,7 @@ class PartitionState:
         self._open: dict[int, set[str]] = {}  # pane end -> symbols that traded in it
         self._first_end: int | None = None
         self._sessions: dict[tuple[str, str], ClockTick] = {}
+        self._held: list[tuple[int, int, SentimentScored]] = []  # heap by (available_at, offset)
         self._touched: set[str] = set()
         self._changed_instruments: set[str] = set()
 
@@ -78,7 +80,7 @@ class PartitionState:
         if type(event) is ClockTick:
             return self._apply_clock(event, kafka_us, due)
         if type(event) is SentimentScored:
-            return self._apply_sentiment(event, due)
+            return self._apply_sentiment(event, offset, due)
         if type(event) is Bar:
             return self._apply_bar(event, kafka_us, due)
         if type(event) is CorporateAction:
@@ -101,15 +103,16 @@ class PartitionState:
         self._advance(ts, kafka_us, "ts", due)
         symbol = tick.symbol
         state = self.symbols.get(symbol) or self._new_symbol(symbol)
-        applied = state.apply_trade(
+        end = None if self._pane_us is None else ts - ts % self._pane_us + self._pane_us
+        overdue = end is not None and end + self.policy.lateness_us <= self.event_time
+        applied = not overdue and state.apply_trade(
             ts, tick.price, tick.size, bid=tick.bid, ask=tick.ask, regular=tick.regular
         )
         if not applied:
             self.late_by = self.event_time - ts
             return Outcome.LATE
         self._touched.add(symbol)
-        if self._pane_us is not None:
-            end = ts - ts % self._pane_us + self._pane_us
+        if end is not None:
             open_here = self._open.get(end)
             if open_here is None:
                 open_here = self._open[end] = set()
@@ -170,6 +173,10 @@ class PartitionState:
                 f"`{name}`: expected at most {limit_s:g} s after the record's Kafka timestamp, "
                 f"got {ahead_s:.3f} s after it"
             )
+        while self._held and self._held[0][0] <= ts:
+            available, _, scored = heapq.heappop(self._held)
+            self.event_time = max(self.event_time, available)
+            self._count_news(scored, due)
         self.event_time = ts
         while self._first_end is not None and self._first_end + self.policy.lateness_us <= ts:
             end = self._first_end
@@ -186,7 +193,18 @@ class PartitionState:
 
     # -- the other inputs ----------------------------------------------------------------------
 
-    def _apply_sentiment(self, scored: SentimentScored, due: list[Due]) -> Outcome:
+    def _apply_sentiment(self, scored: SentimentScored, offset: int, due: list[Due]) -> Outcome:
+        if self.policy.require_instruments and scored.symbol not in self.instruments:
+            raise Rejected(
+                f"`symbol`: expected one that topic `instruments` names, got {scored.symbol!r}"
+            )
+        available = micros(scored.available_at)
+        if self.policy.news_waits_for_time and available > self.event_time:
+            heapq.heappush(self._held, (available, offset, scored))
+            return Outcome.APPLIED
+        return self._count_news(scored, due)
+
+    def _count_news(self, scored: SentimentScored, due: list[Due]) -> Outcome:
         symbol = scored.symbol
         state = self.symbols.get(symbol) or self._new_symbol(symbol)
         available = micros(scored.available_at)
@@ -288,6 +306,7 @@ class PartitionState:
             "event_time": self.event_time,
             "open": {str(end): sorted(symbols) for end, symbols in self._open.items()},
             "sessions": [msgspec.to_builtins(tick) for tick in self._sessions.values()],
+            "held": [[offset, msgspec.to_builtins(scored)] for _, offset, scored in self._held],
         }
 
     def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:
@@ -297,6 +316,9 @@ class PartitionState:
         self._first_end = min(self._open, default=None)
         ticks = msgspec.convert(meta.get("sessions", []), list[ClockTick])
         self._sessions = {(tick.calendar, tick.kind): tick for tick in ticks}
+        held = msgspec.convert(meta.get("held", []), list[tuple[int, SentimentScored]])
+        self._held = [(micros(scored.available_at), offset, scored) for offset, scored in held]
+        heapq.heapify(self._held)
         by_symbol: dict[str, dict[str, bytes]] = {}
         for key, value in slots.items():
             owner, _, slot = key.decode().partition("|")

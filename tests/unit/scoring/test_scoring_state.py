@@ -34,6 +34,7 @@ def policy(**changes: object) -> Policy:
         "score_every_tick": False,
         "require_instruments": False,
         "rules_may_act": False,
+        "news_waits_for_time": False,
     }
     return Policy(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -159,6 +160,29 @@ def test_a_pane_does_not_see_news_that_came_after_its_end() -> None:
     state = PartitionState(0, policy())
     due = feed(state, tick(T0 + 5 * SECOND), scored(T0 + 61 * SECOND), beat(T0 + 70 * SECOND))
     assert [(d.trigger, d.evidence) for d in due] == [("news", ("a1",)), ("pane", ())]
+
+
+def test_in_a_replay_a_score_read_ahead_of_the_tape_waits_for_its_time() -> None:
+    state = PartitionState(0, policy(news_waits_for_time=True))
+    later, sooner = scored(T0 + 50 * SECOND, "late"), scored(T0 + 20 * SECOND, "soon")
+    assert feed(state, later, sooner, tick(T0 + 10 * SECOND)) == []
+    due = feed(state, tick(T0 + 30 * SECOND))
+    assert [(d.trigger_ref, d.as_of, d.price) for d in due] == [("soon", T0 + 20 * SECOND, 100.0)]
+    assert [d.trigger_ref for d in feed(state, beat(T0 + 55 * SECOND))] == ["late"]
+
+
+def test_a_score_that_waits_survives_a_checkpoint() -> None:
+    first = PartitionState(0, policy(news_waits_for_time=True))
+    feed(first, scored(T0 + 50 * SECOND, "late"))
+    second = PartitionState(0, policy(news_waits_for_time=True))
+    second.restore(dict(first.take_changes()), first.meta())
+    assert [d.trigger_ref for d in feed(second, beat(T0 + 55 * SECOND))] == ["late"]
+
+
+def test_a_first_trade_of_a_pane_that_is_overdue_is_late() -> None:
+    state = PartitionState(0, policy())
+    feed(state, beat(T0 + 5 * MINUTE))
+    assert state.apply(tick(T0), 1, T0 + 5 * MINUTE, []) is Outcome.LATE
 
 
 def test_every_tick_is_due_when_the_policy_says_so() -> None:
