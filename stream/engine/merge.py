@@ -1,10 +1,10 @@
 """Which record comes next, when one partition has several input topics. Pure.
 
-Within a topic the order is the log's. Between topics the smallest Kafka timestamp goes first, and
-on a tie whatever is not the tape. In a replay the tape sets the pace:
+Within a topic the order is the log's. Between topics the smallest Kafka timestamp goes first; on a
+tie whatever is not the tape, then by topic name. In a replay the tape sets the pace:
 
     tape       10   20   30          a record of another topic at 25 waits until the tape's head
-    sentiment          25            is past 25 (or the tape has been applied through 25)
+    sentiment          25            is at 25 or past it (or was applied through 25)
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from stream.engine.step import Record
 
 MAX_RUN = 500  # records applied before others get their turn
 
+Key = tuple[int, bool, str]
+
 
 @dataclass
 class Queue:
@@ -25,16 +27,13 @@ class Queue:
     topic: str
     records: deque[Record] = field(default_factory=deque)
 
-    def head(self) -> int:
-        """Kafka timestamp of the next record, in milliseconds."""
-        return self.records[0].timestamp
-
 
 def next_run(
     queues: Sequence[Queue],
     behind: Callable[[str], bool],
     *,
     tape: str | None,
+    paced: bool,
     tape_through: int,
 ) -> tuple[str, list[Record]] | None:
     """The topic whose turn it is and its next records; None while there is nothing to do.
@@ -42,34 +41,39 @@ def next_run(
     Parameters
     ----------
     behind : whether a topic with an empty queue is known to have records on the broker.
-    tape : the topic that sets the pace; None in a live namespace, where nothing waits for it.
+    tape : the topic that moves event time, if the role has one.
+    paced : whether other topics wait for the tape, as in a replay.
     tape_through : Kafka timestamp of the last tape record applied, in milliseconds.
     """
-    ready = [queue for queue in queues if queue.records]
+    ready = sorted(
+        (queue.records[0].timestamp, queue.topic == tape, queue.topic, i)
+        for i, queue in enumerate(queues)
+        if queue.records
+    )
     if not ready:
         return None
     if any(not queue.records and behind(queue.topic) for queue in queues):
         return None
-    first = min(ready, key=lambda queue: (queue.head(), queue.topic == tape, queue.topic))
-    others = [queue for queue in ready if queue is not first]
-    limit = min((queue.head() for queue in others), default=None)
-    if tape is not None and first.topic != tape:
-        heads = [queue.head() for queue in others if queue.topic == tape]
-        reached = max([tape_through, *heads])
-        if first.head() > reached:
+    head, is_tape, topic, i = ready[0]
+    limit = ready[1][:3] if len(ready) > 1 else None
+    through = None
+    if paced and not any(one[1] for one in ready):
+        if head > tape_through:
             return None
-        limit = reached if limit is None else min(limit, reached)
-    return first.topic, _take(first, limit, inclusive=first.topic != tape)
+        through = tape_through
+    return topic, _take(queues[i].records, (is_tape, topic), limit, through)
 
 
-def _take(queue: Queue, limit: int | None, *, inclusive: bool) -> list[Record]:
-    records = queue.records
-    if limit is None:
+def _take(
+    records: deque[Record], rank: tuple[bool, str], limit: Key | None, through: int | None
+) -> list[Record]:
+    """Records before `limit`, the head of the next topic, and not after `through`."""
+    if limit is None and through is None:
         return [records.popleft() for _ in range(min(len(records), MAX_RUN))]
-    run = [records.popleft()]
+    run: list[Record] = []
     while records and len(run) < MAX_RUN:
-        head = records[0].timestamp
-        if head > limit or (head == limit and not inclusive):
+        at = records[0].timestamp
+        if (limit is not None and (at, *rank) >= limit) or (through is not None and at > through):
             break
         run.append(records.popleft())
     return run

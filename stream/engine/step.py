@@ -53,7 +53,11 @@ class Step(Protocol):
         """Take the state of the last checkpoint; `meta` is what `meta()` returned then ({} new)."""
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
-        """See a fetched chunk before its records are applied: the place for batched inference."""
+        """See records before they are applied: the place for batched inference.
+
+        A checkpoint may be made while it waits, and a stop cancels it: it leaves alone what
+        `take_changes` and `meta` give.
+        """
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Apply one record of the logical topic `topic`. Raises Rejected for a bad one."""
