@@ -11,7 +11,7 @@ RECORDS = Counter(
 )
 SENT = Counter("tapewire_sent", "Records sent, state included", ["role"])
 ROWS = Counter("tapewire_archived_rows", "Rows written to SQL", ["table"])
-LAG = Gauge("tapewire_lag_records", "Records not yet read", ["role", "topic"])
+LAG = Gauge("tapewire_lag_records", "Records not yet applied", ["role", "topic", "partition"])
 CHECKPOINT_S = Histogram(
     "tapewire_checkpoint_seconds", "One checkpoint of a partition", ["role"], buckets=_SECONDS
 )

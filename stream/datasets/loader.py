@@ -37,7 +37,7 @@ _CLOCK_KEY = MARKET_KEY.encode()
 
 
 class LoadSummary(msgspec.Struct, frozen=True):
-    """What went in: events by topic (clock ticks counted once), and the past time covered."""
+    """What went in: records by topic (a clock tick is one in every partition), and the past time covered."""
 
     events_in: dict[str, int]
     first_us: int
@@ -93,8 +93,9 @@ async def load(
             await publisher.flush()
             before = publisher.ends(dataset.tape)
             for timed in (*cut.news, *cut.tape):
-                name = "clock" if timed.key == _CLOCK_KEY else timed.topic
-                counts[name] = counts.get(name, 0) + 1
+                clock = timed.key == _CLOCK_KEY
+                name, n = ("clock", settings.partitions) if clock else (timed.topic, 1)
+                counts[name] = counts.get(name, 0) + n
             progress(last_us, sum(counts.values()))
         await publisher.flush()
     finally:

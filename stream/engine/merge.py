@@ -1,10 +1,13 @@
 """Which record comes next, when one partition has several input topics. Pure.
 
-Within a topic the order is the log's. Between topics the smallest Kafka timestamp goes first, and
-on a tie whatever is not the tape. In a replay the tape sets the pace:
+Within a topic the order is the log's. Between topics the smallest Kafka timestamp goes first; on a
+tie whatever is not the tape, then by topic name:
 
-    tape       10   20   30          a record of another topic at 25 waits until the tape's head
-    sentiment          25            is past 25 (or the tape has been applied through 25)
+    tape       10   20   30          sentiment's 25 goes after the tape's 20 and before its 30
+    sentiment          25
+
+In a replay the other topics run ahead of the tape instead: they were published first, their log is
+not in order of time, and the step holds what event time has not reached.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from stream.engine.step import Record
 
 MAX_RUN = 500  # records applied before others get their turn
 
+Key = tuple[int, bool, str]
+
 
 @dataclass
 class Queue:
@@ -25,50 +30,43 @@ class Queue:
     topic: str
     records: deque[Record] = field(default_factory=deque)
 
-    def head(self) -> int:
-        """Kafka timestamp of the next record, in milliseconds."""
-        return self.records[0].timestamp
-
 
 def next_run(
     queues: Sequence[Queue],
     behind: Callable[[str], bool],
     *,
     tape: str | None,
-    tape_through: int,
+    tape_last: bool,
 ) -> tuple[str, list[Record]] | None:
     """The topic whose turn it is and its next records; None while there is nothing to do.
 
     Parameters
     ----------
     behind : whether a topic with an empty queue is known to have records on the broker.
-    tape : the topic that sets the pace; None in a live namespace, where nothing waits for it.
-    tape_through : Kafka timestamp of the last tape record applied, in milliseconds.
+    tape : the topic that moves event time, if the role has one.
+    tape_last : whether other topics run ahead of the tape, as in a replay.
     """
-    ready = [queue for queue in queues if queue.records]
+    ready = sorted(
+        (queue.records[0].timestamp, queue.topic == tape, queue.topic, i)
+        for i, queue in enumerate(queues)
+        if queue.records
+    )
     if not ready:
         return None
     if any(not queue.records and behind(queue.topic) for queue in queues):
         return None
-    if tape is not None:
-        ahead = [queue for queue in ready if queue.topic != tape]
-        if ahead:
-            first = min(ahead, key=lambda queue: (queue.head(), queue.topic))
-            return first.topic, _take(first, None, inclusive=True)
-    first = min(ready, key=lambda queue: (queue.head(), queue.topic == tape, queue.topic))
-    others = [queue for queue in ready if queue is not first]
-    limit = min((queue.head() for queue in others), default=None)
-    return first.topic, _take(first, limit, inclusive=first.topic != tape)
+    if tape_last:
+        ready = [one for one in ready if not one[1]][:1] or ready
+    _, is_tape, topic, i = ready[0]
+    limit = ready[1][:3] if len(ready) > 1 else None
+    return topic, _take(queues[i].records, (is_tape, topic), limit)
 
 
-def _take(queue: Queue, limit: int | None, *, inclusive: bool) -> list[Record]:
-    records = queue.records
+def _take(records: deque[Record], rank: tuple[bool, str], limit: Key | None) -> list[Record]:
+    """Records before `limit`, the head of the next topic."""
     if limit is None:
         return [records.popleft() for _ in range(min(len(records), MAX_RUN))]
-    run = [records.popleft()]
-    while records and len(run) < MAX_RUN:
-        head = records[0].timestamp
-        if head > limit or (head == limit and not inclusive):
-            break
+    run: list[Record] = []
+    while records and len(run) < MAX_RUN and (records[0].timestamp, *rank) < limit:
         run.append(records.popleft())
     return run

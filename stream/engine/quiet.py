@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 EVERY_S = 10.0
 _LOGGERS = ("aiokafka", "faust", "mode")
 
 
 class OncePer(logging.Filter):
-    """Lets a logger's same message through once every `EVERY_S` seconds."""
+    """Lets a client library's same message through once every `EVERY_S` seconds, in one line."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._now = now
         self._last: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log `record`."""
-        now = time.monotonic()
-        if now - self._last.get(str(record.msg), -EVERY_S) < EVERY_S:
+        """Whether to log `record`; a client's loses its traceback."""
+        if record.name.partition(".")[0] not in _LOGGERS:
+            return True
+        now, message = self._now(), str(record.msg)
+        if now - self._last.get(message, -EVERY_S) < EVERY_S:
             return False
-        self._last[str(record.msg)] = now
+        self._last[message] = now
+        record.exc_info = record.exc_text = record.stack_info = None
         return True
 
 
 def quiet_client_logs() -> None:
-    """Warnings and worse only, rate-limited; tracebacks of retried errors are dropped."""
-    root = logging.getLogger()
-    for handler in root.handlers:
-        if not any(isinstance(f, OncePer) for f in handler.filters):
+    """Warnings and worse of the client libraries only, each message once in `EVERY_S`."""
+    for handler in (*logging.getLogger().handlers, logging.lastResort):
+        if handler is not None and not any(isinstance(f, OncePer) for f in handler.filters):
             handler.addFilter(OncePer())
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -53,7 +53,11 @@ class Step(Protocol):
         """Take the state of the last checkpoint; `meta` is what `meta()` returned then ({} new)."""
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
-        """See a fetched chunk before its records are applied: the place for batched inference."""
+        """See records before they are applied: the place for batched inference.
+
+        A checkpoint may be made while it waits, and a stop cancels it: it leaves alone what
+        `take_changes` and `meta` give.
+        """
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Apply one record of the logical topic `topic`. Raises Rejected for a bad one."""
@@ -72,5 +76,5 @@ class RoleSpec:
     name: str
     inputs: tuple[str, ...]  # logical topics with one partition count, read together
     make_step: Callable[[int], Step]  # from the partition number
-    tape: str | None = None  # in a replay, other inputs wait until the tape has reached their time
+    tape: str | None = None  # moves event time; in a replay the other inputs run ahead of it
     outputs: tuple[str, ...] = field(default=())

@@ -10,7 +10,7 @@ from aiokafka.partitioner import murmur2
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from stream.errors import Unavailable
+from stream.errors import Refused, Unavailable
 from stream.events import TOPICS
 from stream.settings import Settings
 
@@ -52,7 +52,15 @@ def topic_config(name: str, settings: Settings) -> dict[str, str]:
 
 
 async def create_topics(settings: Settings) -> None:
-    """Create what is missing. Raises Unavailable where the broker does not answer."""
+    """Create what is missing.
+
+    Raises
+    ------
+    Unavailable
+        The broker does not answer.
+    Refused
+        A topic is there with another partition count.
+    """
     await asyncio.to_thread(_create, settings)
 
 
@@ -61,9 +69,11 @@ def _create(settings: Settings) -> None:
     try:
         if settings.embedded:  # the embedded broker makes a topic when it is asked about it
             for name in topic_names():
-                admin.list_topics(settings.topic(name), timeout=_TIMEOUT_S)
+                made = admin.list_topics(settings.topic(name), timeout=_TIMEOUT_S).topics
+                _refuse_other_counts(settings, {n: len(t.partitions) for n, t in made.items()})
             return
         present = admin.list_topics(timeout=_TIMEOUT_S).topics
+        _refuse_other_counts(settings, {name: len(t.partitions) for name, t in present.items()})
         missing = [
             NewTopic(
                 settings.topic(name),
@@ -84,6 +94,17 @@ def _create(settings: Settings) -> None:
                     raise
     except KafkaException as error:
         raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+
+
+def _refuse_other_counts(settings: Settings, counts: dict[str, int]) -> None:
+    for name in topic_names():
+        n = counts.get(settings.topic(name), settings.partitions)
+        if n != settings.partitions:
+            raise Refused(
+                f"TAPEWIRE_PARTITIONS: expected the {n} partitions that topic "
+                f"{settings.topic(name)} has, got {settings.partitions}; the count is fixed for "
+                "a namespace's life"
+            )
 
 
 async def topic_ids(settings: Settings) -> dict[str, str]:

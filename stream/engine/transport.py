@@ -31,7 +31,7 @@ Revoke = Callable[[set[TP]], Awaitable[None]]
 
 
 class Chunk(ConsumerMessage):  # type: ignore[misc]
-    """Consecutive records of one partition, in `value`; `epoch` tells the assignment it is of."""
+    """Consecutive records of one partition, in `value`; `epoch` tells when it was fetched."""
 
     __slots__ = ("epoch",)
     epoch: int
@@ -47,13 +47,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._max_poll_records = MAX_RECORDS
         return consumer
 
-    def behind(self, tp: TP) -> bool:
-        """Whether the broker is known to hold stable records not yet handed out."""
+    def missing(self, tp: TP) -> int | None:
+        """How many offsets the broker is known to hold that were not handed out; None unknown."""
         state = self._state(tp)
         if state is None:
-            return True
+            return None
         end = state.lso if self.transport.isolation == "read_committed" else state.highwater
-        return bool(end is None or state.position < end)
+        return None if end is None else max(0, int(end - state.position))
 
     def reached(self, tp: TP) -> int | None:
         """The next offset to fetch: past transaction markers, which are never handed out."""
@@ -71,7 +71,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.epoch = 0
+        self.epoch = 0  # raised by every revocation, hold and seek
+        self._since: dict[TP, int] = {}  # chunks of earlier epochs count for nothing
+        self._held: set[TP] = set()
         self._seeking = asyncio.Lock()
         self._pending: dict[TP, int] = {}
         self._room = asyncio.Event()
@@ -82,15 +84,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    # -- acknowledgement: the engine's, chunk by chunk and in order --------------------------
-
     def acknowledge(self, tp: TP, last_offset: int, n_records: int) -> None:
         """All records of `tp` through `last_offset` are in the log or the database."""
         self._done[tp] = last_offset
-        self.release(tp, n_records)
-
-    def release(self, tp: TP, n_records: int) -> None:
-        """Give back room of records that were delivered."""
         self._pending[tp] = max(0, self._pending.get(tp, 0) - n_records)
         self._room.set()
 
@@ -107,11 +103,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def wait_empty(self) -> None:
         """Nothing of Faust's is in flight; the engine finishes its own on `revoke`."""
 
-    # -- assignment ------------------------------------------------------------------------
-
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let the engine commit what it has, then forget the partitions."""
-        self.epoch += 1
+        self.hold(revoked)
         self.stop_flow()
         if revoked:
             await self.transport.revoke(revoked)
@@ -123,6 +117,16 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             for known in (self._pending, self._done, self._idle_at, self.handed_out):
                 known.pop(tp, None)
         await super().on_partitions_revoked(revoked)
+
+    def hold(self, tps: set[TP]) -> None:
+        """Deliver nothing of `tps` until a seek; what is on its way counts for nothing."""
+        self.epoch += 1
+        self._held.update(tps)
+        self._since.update(dict.fromkeys(tps, self.epoch))
+
+    def is_current(self, tp: TP, epoch: int) -> bool:
+        """Whether a chunk fetched in `epoch` is of the last seek's reading of `tp`."""
+        return epoch >= self._since.get(tp, 0)
 
     async def perform_seek(self) -> None:
         """Start every assigned partition where the engine's own records say."""
@@ -139,6 +143,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         async with self._seeking:
             self.epoch += 1
             for tp, offset in positions.items():
+                self._since[tp] = self.epoch
+                self._held.discard(tp)
                 self._pending[tp] = 0
                 self._done.pop(tp, None)
                 self._idle_at.pop(tp, None)
@@ -147,11 +153,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await self._seek(tp, offset)
             self._room.set()
 
-    def behind(self, tp: TP) -> bool:
-        """Whether records of `tp` are known to be on the broker, not yet handed out."""
-        return bool(self._thread.behind(tp))
-
-    # -- delivery ----------------------------------------------------------------------------
+    def missing(self, tp: TP) -> int | None:
+        """How many offsets of `tp` were not handed out yet; None while that is not known."""
+        missing: int | None = self._thread.missing(tp)
+        return missing
 
     async def _drain_messages(self, fetcher: Any) -> None:
         stopped, fetcher_stopped = self._stopped.is_set, fetcher._stopped.is_set
@@ -164,7 +169,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     await asyncio.sleep(0)
                     continue
                 for tp, records in fetched.items():
-                    if records and self.flow_active and epoch == self.epoch:
+                    if records and self.flow_active and self.is_current(tp, epoch):
                         self._pending[tp] = self._pending.get(tp, 0) + len(records)
                         self.handed_out[tp] = records[-1].offset
                         await self.callback(_chunk(tp, records, epoch, self.app))
@@ -181,7 +186,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await asyncio.sleep(0.01)
             return {}
         active = {
-            tp for tp in self._get_active_partitions() if self._pending.get(tp, 0) < MAX_PENDING
+            tp
+            for tp in self._get_active_partitions()
+            if tp not in self._held and self._pending.get(tp, 0) < MAX_PENDING
         }
         if not active:
             self._room.clear()

@@ -1,4 +1,4 @@
-"""One partition of one role: queue, merge, apply, checkpoint; and again from the log on a fence."""
+"""One partition of one role: queue, merge, apply, checkpoint."""
 
 from __future__ import annotations
 
@@ -6,32 +6,27 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 
-import aiokafka.errors
 import structlog
+from aiokafka.errors import KafkaError
 
 from stream import metrics
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
 from stream.engine.deadletters import dead_letter
 from stream.engine.merge import Queue, next_run
 from stream.engine.step import Outcome, Record, RoleSpec, Step
-from stream.errors import Refused, Rejected
+from stream.errors import Rejected
 from stream.settings import Settings
 
 log = structlog.get_logger()
 
-FENCED = (
-    aiokafka.errors.ProducerFenced,
-    aiokafka.errors.InvalidProducerEpoch,
-    aiokafka.errors.OutOfOrderSequenceNumber,
-    aiokafka.errors.InvalidTxnState,
-    aiokafka.errors.KafkaError,
-)
+CHECKPOINT_RECORDS = 4_000  # of one partition: half of what the transport delivers ahead
 _LOOK_AGAIN_S = 0.005
 _BEHIND_S = 0.25
+_CLOSE_S = 1.5
 
 
 class PartitionWorker:
-    """Owns the partition's state from assignment to revocation."""
+    """Owns the partition's state from assignment to revocation, or to a lost transaction."""
 
     def __init__(
         self,
@@ -39,29 +34,29 @@ class PartitionWorker:
         spec: RoleSpec,
         partition: int,
         *,
-        behind: Callable[[str], bool],
+        missing: Callable[[str], int | None],
         acknowledge: Callable[[str, int, int], None],
         failed: Callable[[BaseException], None],
-        reopen: Callable[[int], None],
+        lost: Callable[[int, BaseException], None],
     ) -> None:
         self.partition = partition
         self._settings = settings
         self._spec = spec
-        self._behind = behind
+        self._missing = missing
         self._acknowledge = acknowledge
         self._failed = failed
-        self._reopen = reopen
+        self._lost = lost
         self._step: Step = spec.make_step(partition)
         self._producer = PartitionProducer(settings, spec.name, partition)
         self._queues = {topic: Queue(topic) for topic in spec.inputs}
-        self._pace = spec.tape if settings.mode == "replay" else None
-        self._tape_through = -1
+        self._replay = settings.mode == "replay"
         self._meta = Meta()
         self._unacknowledged: dict[str, tuple[int, int]] = {}  # topic -> last offset, records
         self._waiting_since: float | None = None
         self._last_checkpoint = 0.0
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[bool] | None = None
+        self._preparing: asyncio.Future[None] | None = None
         self._stopping = False
 
     # -- life --------------------------------------------------------------------------------
@@ -80,20 +75,29 @@ class PartitionWorker:
         return self._meta.positions
 
     async def close(self, *, commit: bool) -> None:
-        """Stop after the record in hand; with `commit`, one last checkpoint."""
+        """Stop after the run in hand; with `commit`, one last checkpoint where all went well."""
         self._stopping = True
         self._wake.set()
-        if self._task is not None and self._task is not asyncio.current_task():
-            await asyncio.wait({self._task}, timeout=5.0)
-            if not self._task.done():
-                self._task.cancel()
+        if self._preparing is not None:
+            self._preparing.cancel()
         try:
-            if commit and self._unacknowledged:
-                await self._checkpoint()
-        except FENCED as error:
+            if await self._ended_well() and commit and self._unacknowledged:
+                await asyncio.wait_for(self._checkpoint(), _CLOSE_S)
+        except (KafkaError, TimeoutError) as error:
             log.warning("last checkpoint failed", partition=self.partition, why=repr(error))
         finally:
             await self._producer.close()
+
+    async def _ended_well(self) -> bool:
+        """Whether the state is that of whole runs: after anything else it must not be written."""
+        if self._task is None:
+            return False
+        await asyncio.wait({self._task}, timeout=_CLOSE_S)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_CLOSE_S)
+            return False
+        return not self._task.cancelled() and self._task.result()
 
     def feed(self, topic: str, records: list[Record]) -> None:
         """Queue a chunk; the next records of `topic`, in order."""
@@ -102,72 +106,115 @@ class PartitionWorker:
 
     # -- work --------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
         try:
             while not self._stopping:
                 if not await self._work():
                     await self._wait()
-        except FENCED as error:
+        except KafkaError as error:
             log.error(
                 "transaction lost, starting again from the last checkpoint",
                 role=self._spec.name,
                 partition=self.partition,
                 why=repr(error),
             )
-            self._reopen(self.partition)
+            self._lost(self.partition, error)
+            return False
         except Exception as error:
             self._failed(error)
+            return False
+        return True
 
     async def _work(self) -> bool:
         """Apply one run and checkpoint when due; False when there was nothing to do."""
         run = next_run(
             list(self._queues.values()),
             self._lags,
-            tape=self._pace,
-            tape_through=self._tape_through,
+            tape=self._spec.tape,
+            tape_last=self._replay,
         )
         if run is not None:
             self._waiting_since = None
+            if not await self._prepare(*run):
+                return False
             await self._apply(*run)
         if self._due(idle=run is None):
             await self._checkpoint()
             return True
         return run is not None
 
+    async def _prepare(self, topic: str, records: list[Record]) -> bool:
+        """Show the step its next records; a slow look holds up no checkpoint and no stop."""
+        began = self._now()
+        self._preparing = asyncio.ensure_future(self._step.prepare(topic, records))
+        try:
+            while not (await asyncio.wait({self._preparing}, timeout=self._until_due(idle=True)))[
+                0
+            ]:
+                if self._due(idle=True):
+                    await self._checkpoint()
+            if self._preparing.cancelled():
+                if self._stopping:
+                    return False
+                raise RuntimeError(f"{topic}: prepare was cancelled, not by the engine")
+            self._preparing.result()
+        finally:
+            self._preparing.cancel()
+            self._preparing = None
+        metrics.STAGE_S.labels(self._spec.name, "prepare").observe(self._now() - began)
+        return True
+
     async def _apply(self, topic: str, records: list[Record]) -> None:
-        await self._step.prepare(topic, records)
+        began = self._now()
         counts = self._meta.counts.setdefault(topic, {})
         apply, producer = self._step.apply, self._producer
         tally = dict.fromkeys(Outcome, 0)
         n_dead = 0
         for record in records:
             try:
+                if record.key is None:
+                    raise Rejected("key: expected one, got none")
                 tally[apply(topic, record, producer)] += 1
             except Rejected as rejected:
                 n_dead += 1
-                letter = dead_letter(self._spec.name, topic, record, str(rejected))
-                producer.send("dead-letters", *letter, partition=self.partition)
+                self._bury(topic, record, str(rejected))
         for outcome, n in (*((o.value, n) for o, n in tally.items()), ("dead", n_dead)):
             if n:
                 counts[outcome] = counts.get(outcome, 0) + n
                 metrics.RECORDS.labels(self._spec.name, topic, outcome).inc(n)
         last = records[-1]
         counts["delivered"] = counts.get("delivered", 0) + len(records)
-        if topic == self._spec.tape:
-            self._tape_through = max(self._tape_through, last.timestamp)
         self._meta.positions[topic] = last.offset + 1
         before = self._unacknowledged.get(topic, (0, 0))[1]
         self._unacknowledged[topic] = (last.offset, before + len(records))
+        metrics.STAGE_S.labels(self._spec.name, "apply").observe(self._now() - began)
         await self._producer.flush()
         await asyncio.sleep(0)
 
-    def _due(self, *, idle: bool) -> bool:
+    def _bury(self, topic: str, record: Record, reason: str) -> None:
+        key, letter = dead_letter(self._spec.name, topic, record, reason)
+        self._producer.send(
+            "dead-letters",
+            key,
+            letter,
+            partition=self.partition,
+            timestamp_ms=record.timestamp if self._replay else None,
+        )
+
+    # -- checkpoints -------------------------------------------------------------------------
+
+    def _until_due(self, *, idle: bool) -> float | None:
+        """Seconds until a checkpoint is due; None while there is nothing to write."""
         if not self._unacknowledged:
-            return False
-        since = self._now() - self._last_checkpoint
-        if idle and self._producer.n_pending:
-            return since >= self._settings.checkpoint_idle_s
-        return since >= self._settings.checkpoint_busy_s
+            return None
+        every = self._settings.checkpoint_busy_s
+        many = any(n >= CHECKPOINT_RECORDS for _, n in self._unacknowledged.values())
+        if many or (idle and self._producer.n_pending):
+            every = min(every, self._settings.checkpoint_idle_s)
+        return max(0.0, self._last_checkpoint + every - self._now())
+
+    def _due(self, *, idle: bool) -> bool:
+        return self._until_due(idle=idle) == 0.0
 
     async def _checkpoint(self) -> None:
         began = self._now()
@@ -178,24 +225,28 @@ class PartitionWorker:
         done, self._unacknowledged = self._unacknowledged, {}
         for topic, (offset, n) in done.items():
             self._acknowledge(topic, offset, n)
+            lag = len(self._queues[topic].records) + (self._missing(topic) or 0)
+            metrics.LAG.labels(self._spec.name, topic, str(self.partition)).set(lag)
         self._last_checkpoint = self._now()
         metrics.CHECKPOINT_S.labels(self._spec.name).observe(self._last_checkpoint - began)
 
+    # -- waiting -----------------------------------------------------------------------------
+
     async def _wait(self) -> None:
         self._wake.clear()
+        if self._stopping:
+            return
         queued = any(queue.records for queue in self._queues.values())
         timeout = _LOOK_AGAIN_S if queued else _BEHIND_S
-        if self._unacknowledged:
-            idle = self._producer.n_pending > 0
-            every = self._settings.checkpoint_idle_s if idle else self._settings.checkpoint_busy_s
-            left = self._last_checkpoint + every - self._now()
-            timeout = max(0.001, min(timeout, left))
+        until_due = self._until_due(idle=True)
+        if until_due is not None:
+            timeout = max(0.001, min(timeout, until_due))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout)
 
     def _lags(self, topic: str) -> bool:
         """Whether to wait for `topic`: it is known to have more, and has not kept us long."""
-        if not self._behind(topic):
+        if self._missing(topic) == 0:
             return False
         now = self._now()
         if self._waiting_since is None:
@@ -205,11 +256,3 @@ class PartitionWorker:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def refuse_partial(partition: int, role: str, missing: set[str]) -> Refused:
-    """The error of a partition assigned without all of its input topics."""
-    return Refused(
-        f"{role}: expected partition {partition} of every input, got it without "
-        f"{', '.join(sorted(missing))}; give all topics of the namespace one partition count"
-    )

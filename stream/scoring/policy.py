@@ -27,7 +27,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     score_every_tick: bool
     require_instruments: bool
     rules_may_act: bool
-    news_waits_for_time: bool = False  # a replay reads scores ahead of the tape: hold each until its time
+    news_waits_for_time: bool = (
+        False  # a replay reads scores ahead of the tape: hold each until its time
+    )
 
     @property
     def features(self) -> FeatureSet:

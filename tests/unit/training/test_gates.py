@@ -121,8 +121,11 @@ def test_no_paying_threshold_warns_and_says_so():
 
 
 def test_bootstrap_draws_whole_blocks():
-    """Ten days of one repeated row each: independent rows would look sure, ten days do not."""
-    lucky = np.repeat(make_judged(n=20, seed=5).p, 150, axis=0)
-    y = np.repeat(make_judged(n=20, seed=5).y, 150)
-    days = np.repeat(np.arange(20), 150) * DAY
-    assert says(make_judged(p=lucky, y=y, as_of_us=days), "the same of up")[1].says == "FAIL"
+    """Twenty outcomes of 150 rows each: mixed over time they look sure, a day each they do not."""
+    few = make_judged(n=20, seed=5)
+    p, y = np.repeat(few.p, 150, axis=0), np.repeat(few.y, 150)
+    by_day = np.repeat(np.arange(20), 150) * DAY
+    assert says(make_judged(p=p, y=y, as_of_us=by_day), "the same of up")[1].says == "FAIL"
+    mixed = np.random.default_rng(0).permutation(3_000)
+    spread = make_judged(p=p[mixed], y=y[mixed], as_of_us=by_day)
+    assert says(spread, "the same of up")[1].says == "PASS"

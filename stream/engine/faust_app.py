@@ -1,0 +1,78 @@
+"""A Faust app that does nothing but hand over chunks: state and delivery are the engine's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import faust
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.types.tuples import TP
+
+from stream.engine.quiet import quiet_client_logs
+from stream.engine.transport import Transport
+from stream.settings import Settings
+
+_COMMIT_S = 0.1  # how far behind the group's committed offsets may be: loaders watch them
+_SESSION_S = 6.0
+_FOLLOWERS_S = 0.3
+
+
+class MockSafeAssignor(PartitionAssignor):  # type: ignore[misc]
+    """Leads a group on the embedded broker, which refuses followers that sync after the leader."""
+
+    def assign(self, cluster: Any, member_metadata: Any) -> Any:
+        if len(member_metadata) > 1:
+            time.sleep(_FOLLOWERS_S)  # in the consumer's own thread
+        return super().assign(cluster, member_metadata)
+
+
+def build_app(
+    settings: Settings,
+    role: str,
+    inputs: tuple[str, ...],
+    *,
+    feed: Callable[[Any], None],
+    resume: Callable[[set[TP]], Awaitable[Mapping[TP, int]]],
+    revoke: Callable[[set[TP]], Awaitable[None]],
+) -> faust.App:
+    """A Faust app whose one agent hands every chunk of `inputs` to `feed`."""
+    quiet_client_logs()
+    datadir = settings.data_dir / "faust"
+    datadir.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        settings.group(role),
+        broker=f"kafka://{settings.broker}",
+        store="memory://",
+        datadir=datadir,
+        topic_partitions=settings.partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        broker_commit_interval=_COMMIT_S,
+        broker_check_crcs=not settings.embedded,
+        broker_commit_livelock_soft_timeout=1e9,
+        broker_session_timeout=_SESSION_S,
+        broker_heartbeat_interval=1.0,
+        broker_rebalance_timeout=30.0,
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+        **({"PartitionAssignor": MockSafeAssignor} if settings.embedded else {}),
+    )
+    app.transport = Transport(
+        app.conf.broker,
+        app,
+        isolation="read_uncommitted" if settings.embedded else "read_committed",
+        resume=resume,
+        revoke=revoke,
+    )
+    topics = [settings.topic(name) for name in inputs]
+    source = app.topic(*topics, key_serializer="raw", value_serializer="raw")
+
+    async def chunks(stream: Any) -> None:
+        async for event in stream.noack().events():
+            feed(event.message)
+
+    app.agent(source, name=f"{role}-chunks")(chunks)
+    return app
