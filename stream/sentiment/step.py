@@ -157,9 +157,10 @@ class SentimentStep:
         at = max(available, scored_at)
         for symbol in sorted({*now, *before}):
             status = article.status if symbol in now else "retracted"
-            score, model = NEUTRAL, self._model_name
+            score, model, duplicate = NEUTRAL, self._model_name, False
             if status != "retracted":
                 score, model = self._judged.get(text) or self._judge([text])[0]
+                duplicate = self._articles.is_reprint(fingerprint, symbol, article.id)
             scored = SentimentScored(
                 article_id=article.id,
                 revision=article.revision,
@@ -177,7 +178,7 @@ class SentimentStep:
                 text_hash=fingerprint,
                 headline=one_line(article.headline),
                 n_chars=len(text),
-                duplicate=self._articles.is_reprint(fingerprint, symbol, article.id),
+                duplicate=duplicate,
                 assumed_times=replay,
             )
             timestamp_ms = -(-at // 1000) if replay else None

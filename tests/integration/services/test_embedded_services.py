@@ -75,12 +75,9 @@ def test_all_three_answer_on_loopback_and_none_is_left_after_the_block(tmp_path)
         environment = services.environment()
         assert all_answer(environment) == 1
         assert len(processes_in(tmp_path)) >= 2
-        began = time.monotonic()
-    assert time.monotonic() - began < 3
     until_none_in(tmp_path)
-    assert all(
-        "127.0.0.1:" in environment[f"TAPEWIRE_{n}"] for n in ("BROKER", "DATABASE", "REDIS")
-    )
+    for name in ("BROKER", "DATABASE", "REDIS"):
+        assert "127.0.0.1:" in environment[f"TAPEWIRE_{name}"]
 
 
 def test_environment_makes_settings_of_an_embedded_run(tmp_path, monkeypatch):

@@ -206,6 +206,13 @@ def test_the_text_of_a_retracted_article_is_news_again() -> None:
     assert found.duplicate is False
 
 
+def test_a_retraction_is_no_reprint() -> None:
+    step = live()
+    scores(step, article("a"), article("b"))
+    (gone,) = scores(step, article("a", revision=2, status="retracted"), first=2)
+    assert gone.duplicate is False
+
+
 def test_a_text_that_a_correction_took_back_is_news_again() -> None:
     step = live()
     scores(step, article("a"), article("a", headline="Other", revision=2, status="corrected"))
