@@ -37,7 +37,7 @@ _CLOCK_KEY = MARKET_KEY.encode()
 
 
 class LoadSummary(msgspec.Struct, frozen=True):
-    """What went in: records by topic (a clock tick is one in every partition), and the past time covered."""
+    """Records that went in by topic (a clock tick is one a partition), and the time covered."""
 
     events_in: dict[str, int]
     first_us: int

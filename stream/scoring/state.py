@@ -164,6 +164,8 @@ class PartitionState:
 
     def _advance(self, ts: int, kafka_us: int, name: str, due: list[Due]) -> None:
         """Move event time to `ts` and close every pane that this makes due."""
+        if ts < 0:
+            raise Rejected(f"`{name}`: expected a time from 1970 on, got an earlier one")
         if ts <= self.event_time:
             return
         if ts > kafka_us + self.policy.max_ahead_us:

@@ -137,6 +137,11 @@ def test_a_clock_far_ahead_is_rejected_and_time_stays() -> None:
     assert state.event_time == T0
 
 
+def test_a_time_before_1970_is_rejected() -> None:
+    with pytest.raises(Rejected, match="`ts`: expected a time from 1970 on"):
+        PartitionState(0, policy()).apply(tick(-1), 0, T0, [])
+
+
 def test_news_is_due_at_once_with_its_article_in_evidence() -> None:
     state = PartitionState(0, policy())
     due = feed(state, tick(T0), scored(T0 + SECOND))
