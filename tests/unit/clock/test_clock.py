@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime
 
 import pytest
@@ -26,7 +27,7 @@ def test_sessions_skip_holidays_and_close_early_on_half_days() -> None:
 def test_a_market_that_never_closes_has_a_session_a_day() -> None:
     found = sessions("24/7", date(2024, 2, 28), date(2024, 3, 1))
     assert [s.day.day for s in found] == [28, 29, 1]
-    assert all(b.open == a.close for a, b in zip(found, found[1:], strict=False))
+    assert all(b.open == a.close for a, b in itertools.pairwise(found))
 
 
 def test_an_unknown_calendar_is_refused_by_name() -> None:
