@@ -5,6 +5,7 @@ Every role is a real process, started as the supervisor starts it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import msgspec
 import psycopg
 import pytest
 
-from stream.engine.topics import partition_of
+from stream.engine.topics import create_topics, partition_of
 from stream.events import MARKET_KEY, ClockTick, NewsArticle, Signal, Tick, decode, encode
 from stream.settings import Settings
 
@@ -44,6 +45,7 @@ def worker(settings: Callable[..., Settings]) -> Iterator[Settings]:
     """All roles but the clock, on the real servers; gone within 5 s of SIGTERM."""
     mine = settings(mode="replay", lateness_s=2.0)
     env = environment(mine)
+    asyncio.run(create_topics(mine))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
     process = subprocess.Popen([sys.executable, "-m", "stream.cli", "worker"], env=env)
     yield mine
