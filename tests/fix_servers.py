@@ -54,6 +54,12 @@ def postgres(
         yield server.dsn
 
 
+@pytest.fixture(scope="session")
+def database(postgres: str) -> str:
+    """DSN of any PostgreSQL, for tests that need nothing of TimescaleDB's."""
+    return postgres
+
+
 def _address(server: str) -> str:
     """Where `server` answers. Skips the test where it cannot be had; under CI fails it."""
     address, why = _start(server)

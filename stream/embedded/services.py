@@ -32,6 +32,7 @@ class Services:
             "TAPEWIRE_REDIS": self.redis,
             "TAPEWIRE_EMBEDDED": "true",
             "TAPEWIRE_RUN_ID": self.run_id,
+            "TAPEWIRE_EMBEDDED_POSTGRES": str(self.postgres_dir),
         }
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Real TimescaleDB (Apache edition) from Debian trixie's packages, in a root folder of its own:
-# no Docker, nothing installed on the machine. Root or an ordinary user: either runs in a user
-# namespace, in which the caller is `postgres` and the folder is /.
+# no Docker, nothing installed on the machine. Root or an ordinary user: either runs it in a user
+# namespace, in which the caller is `postgres` and the folder is /; root, where a container forbids
+# namespaces, by chroot.
 #   timescale.sh start|stop|status|purge      prints TAPEWIRE_DATABASE=postgresql://...
 # Environment: STACK_TIMESCALE_PORT (5544), STACK_TIMESCALE_FSYNC (on)
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,14 +16,17 @@ packages="postgresql-17 postgresql-client-17 postgresql-17-timescaledb dash libc
  libsasl2-2 libicu76 libsystemd0 libcap2 libxxhash0 liblzma5 libselinux1 libpcre2-8-0 libuuid1
  libpq5 libxslt1.1 libreadline8t64 libtinfo6 tzdata"
 
-inside=(unshare --user "--map-user=$uid" "--map-group=$uid" "--root=$root" --wd=/)
-
 possible() {
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   [ -e "$keyring" ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
     die "TimescaleDB comes from Debian's packages: this machine is not Debian"
-  unshare --user true 2>/dev/null ||
-    die "TimescaleDB needs user namespaces, which this machine refuses to $(id -un)"
+  if unshare --user true 2>/dev/null; then
+    inside=(unshare --user "--map-user=$uid" "--map-group=$uid" "--root=$root" --wd=/)
+  elif [ "$(id -u)" = 0 ]; then
+    inside=(chroot "--userspec=$uid:$uid" "$root")
+  else
+    die "TimescaleDB needs root or user namespaces, which this machine refuses to $(id -un)"
+  fi
 }
 
 # The mirror is whatever this machine's own Debian source names; its apt lists may be empty.
@@ -61,6 +65,7 @@ C
   done
   ln -sf dash "$root/usr/bin/sh"
   : >"$root/dev/null"  # an ordinary user makes no devices, and a file does
+  chmod a+rwx "$root/tmp" "$root/dev/shm"; chmod a+rw "$root/dev/null"
   echo "postgres:x:$uid:$uid::/data:/bin/sh" >"$root/etc/passwd"
   echo "postgres:x:$uid:" >"$root/etc/group"
   echo '127.0.0.1 localhost' >"$root/etc/hosts"
@@ -70,6 +75,7 @@ C
 initialise() {
   [ -e "$home/.initialised" ] && return
   rm -rf "$root/data"; mkdir -m 700 "$root/data"
+  [ "${inside[0]}" != chroot ] || chown $uid:$uid "$root/data"
   "${inside[@]}" $bin/initdb -D /data -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
     >"$home/initdb.log" 2>&1 || { cat "$home/initdb.log" >&2; return 1; }
   cat >>"$root/data/postgresql.conf" <<C
@@ -107,5 +113,5 @@ case "${1:-}" in
   stop) end "$home/pid" "$mark" INT ;;
   status) running "$home/pid" "$mark" && echo "up pid $(cat "$home/pid") $(cat "$home/address")" ;;
   purge) end "$home/pid" "$mark" QUIT; rm -rf --one-file-system "$home" ;;
-  *) sed -n 2,6p "$0" >&2; exit 2 ;;
+  *) sed -n 2,7p "$0" >&2; exit 2 ;;
 esac
