@@ -18,7 +18,6 @@ from stream.errors import Refused, TapewireError
 
 EXIT_REFUSED = 2
 EXIT_MODEL_REFUSED = 3
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="tapewire",
@@ -70,7 +69,7 @@ def main() -> None:
         _say(error)
         sys.exit(EXIT_REFUSED)
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(demo.EXIT_INTERRUPTED)
 
 
 def _say(error: Exception) -> None:

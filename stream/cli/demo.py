@@ -20,12 +20,15 @@ from rich.console import Console
 from stream.cli.demo_report import Watcher, count_rows, print_summary
 from stream.cli.progress import load_progress
 from stream.cli.run import role_command
+from stream.datasets.dataset import Dataset
 from stream.errors import Refused
 from stream.settings import Settings, read_settings
 
 TRAIN_SHARE = 0.7  # of the dataset's time, before the model is trained
 _ROLES = ("sentiment", "score", "archive")
 _LAST_DEMO = "last-demo.json"
+
+EXIT_INTERRUPTED = 130
 
 console = Console(stderr=True, highlight=False)
 
@@ -36,6 +39,8 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the synthetic market.")] = 7,
     effect: Annotated[float, typer.Option(help="Planted news effect; 0 plants none.")] = 1.0,
+    symbols: Annotated[int, typer.Option(min=1, max=500, help="Synthetic symbols.")] = 12,
+    sessions: Annotated[int, typer.Option(min=2, max=200, help="Synthetic sessions.")] = 12,
     as_json: Annotated[
         Path | None, typer.Option("--json", help="Write the summary to this file.")
     ] = None,
@@ -48,7 +53,16 @@ def demo(
     """
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _interrupt)
-    summary = _run(data, seed, effect)
+    if data is None:
+        from stream.datasets.synthetic import generate
+
+        console.print(f"making a synthetic market: {symbols} symbols, {sessions} sessions")
+        dataset = generate(seed, effect, n_symbols=symbols, n_sessions=sessions)
+    else:
+        from stream.datasets.recorded import open_dataset
+
+        dataset = open_dataset(data)
+    summary = _run(dataset)
     if as_json is not None:
         as_json.write_text(json.dumps(summary, indent=2) + "\n")
     print_summary(summary)
@@ -58,12 +72,8 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _run(data: Path | None, seed: int, effect: float) -> dict[str, Any]:
-    from stream.datasets.recorded import open_dataset
-    from stream.datasets.synthetic import generate
-
+def _run(dataset: Dataset) -> dict[str, Any]:
     began = time.perf_counter()
-    dataset = generate(seed, effect) if data is None else open_dataset(data)
     namespace = f"demo_{datetime.now(UTC):%Y%m%d_%H%M%S}_{os.getpid() % 1000:03d}"
     with _servers() as (environment, postgres_dir):
         os.environ.update(environment)
@@ -92,7 +102,9 @@ def _servers() -> Iterator[tuple[dict[str, str], Path | None]]:
         yield services.environment(), services.postgres_dir
 
 
-async def _stream(settings: Settings, dataset: Any, elapsed: dict[str, float]) -> dict[str, Any]:
+async def _stream(
+    settings: Settings, dataset: Dataset, elapsed: dict[str, float]
+) -> dict[str, Any]:
     from stream.archive.migrate import migrate
     from stream.datasets.loader import load, wait_drained
     from stream.engine.supervisor import supervise
@@ -159,14 +171,16 @@ async def _stream(settings: Settings, dataset: Any, elapsed: dict[str, float]) -
 
 
 async def _beside(roles: asyncio.Task[int], work: Any) -> Any:
-    """The result of `work`, or Refused as soon as a role is gone for good."""
+    """The result of `work`; ends the demo when the roles do: by Ctrl-C, or with their error."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({task, roles}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         return task.result()
     task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
     roles.result()
-    raise Refused("a role ended before the demo did; its last lines are above")
+    raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def _train(settings: Settings) -> dict[str, Any]:
