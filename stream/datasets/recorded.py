@@ -1,35 +1,30 @@
-"""Readers of recorded datasets; the formats are described in docs/datasets.md."""
+"""Recorded datasets: folders of files in the formats of docs/datasets.md.
+
+The tape is read as it is asked for, file by file; news are held in memory, by availability.
+"""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import heapq
-from collections import deque
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import msgspec
 
-from stream.clock.calendar import Session, sessions
 from stream.datasets.dataset import Dataset, Timed
+from stream.datasets.tape import Lines, ends_of, open_text, read_bars, read_trades
 from stream.errors import Refused
-from stream.events import Bar, Instrument, Tick, Time, encode, micros, moment
+from stream.events import Instrument, Time, decode, encode, micros
 
-CALENDAR = "XNYS"
-NEWS = "news.jsonl.gz"
-BARS = "bars.csv.gz"
-TRADES = "trades-*.csv.gz"
-_BAR_COLUMNS = ("symbol", "date", "open", "high", "low", "close", "volume")
-_TRADE_COLUMNS = ("symbol", "ts_ms", "price", "size")
-_FEED_DELAY_US = 60_000_000
-_DAY_US = 86_400_000_000
+CALENDAR = "XNYS"  # of symbols that symbols.csv does not name
+FEED_DELAY_US = 60_000_000
+_READERS = {"ticks": read_trades, "bars": read_bars}
 
 
-def open_dataset(folder: Path, feed_delay_us: int = _FEED_DELAY_US) -> Dataset:
-    """The dataset in `folder`.
+def open_dataset(folder: Path, feed_delay_us: int = FEED_DELAY_US) -> Dataset:
+    """The dataset in `folder`; its format is told by the names of its files.
 
     Parameters
     ----------
@@ -38,108 +33,60 @@ def open_dataset(folder: Path, feed_delay_us: int = _FEED_DELAY_US) -> Dataset:
     Raises
     ------
     Refused
-        The folder holds neither format, or a file lacks a column.
+        Not a folder, no tape in it or two, a missing column, a bad first or last row, a bad line
+        in news or symbols. Reading the events raises it for rows in between, with file and line.
     """
     folder = folder.expanduser()
-    trades = sorted(folder.glob(TRADES)) if folder.is_dir() else []
-    if trades:
-        return _ticks(folder, trades, feed_delay_us)
-    if (folder / BARS).is_file():
-        return _bars(folder, feed_delay_us)
-    raise Refused(
-        f"{folder}: expected {BARS} (daily) or {TRADES} (intraday), with {NEWS} beside it for "
-        "news; found neither. The formats are described in docs/datasets.md"
-    )
-
-
-def _bars(folder: Path, feed_delay_us: int) -> Dataset:
-    rows = list(_rows(folder / BARS, _BAR_COLUMNS))
-    if not rows:
-        raise Refused(f"{folder / BARS}: expected at least one bar, found none")
-    days = sorted({row["date"] for row in rows})
-    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
-    known = {s.day.isoformat(): s for s in sessions(CALENDAR, first, last)}
-    bars = sorted(
-        (_bar(row, known) for row in rows if row["date"] in known),
-        key=lambda timed: (timed.at, timed.key),
-    )
-    if not bars:
-        raise Refused(f"{folder / BARS}: expected dates of {CALENDAR} sessions, found none")
-    news = _news(folder, feed_delay_us)
+    trades = _present(folder, "trades-*.csv", "trades-*.csv.gz")
+    bars = _present(folder, "bars.csv", "bars.csv.gz")
+    if bool(trades) == bool(bars) or len(bars) > 1:
+        found = ", ".join(path.name for path in (*bars, *trades)) or "neither"
+        raise Refused(
+            f"{folder}: expected one tape, trades-*.csv[.gz] (intraday) or bars.csv[.gz] (daily), "
+            f"found {found}; the formats are described in docs/datasets.md"
+        )
+    tape: Literal["ticks", "bars"] = "ticks" if trades else "bars"
+    files = trades or bars
+    news = _read_news(folder, feed_delay_us)
+    instruments = tuple(_read_symbols(folder / "symbols.csv"))
+    calendars = {one.symbol: one.calendar for one in instruments}
+    first = _rows(tape, files[0], ends_of(files[0]), calendars)
+    last = _rows(tape, files[-1], ends_of(files[-1]), calendars)
+    moments = [timed.at for timed in (*first, *last, *news[:1], *news[-1:])]
+    if not moments:
+        raise Refused(f"{folder}: expected rows in {files[0].name} and {files[-1].name}")
+    span = (min(moments), max(moments))
 
     def events() -> Iterator[Timed]:
-        return heapq.merge(news, bars, key=lambda timed: timed.at)
+        told = _read_tape(tape, files, calendars)
+        return heapq.merge(news, told, key=lambda timed: timed.at) if news else told
 
-    span = _span(bars[0], bars[-1], news)
-    return Dataset(folder.name, "daily", "bars", span, _instruments(folder, rows), events)
-
-
-def _bar(row: dict[str, str], known: dict[str, Session]) -> Timed:
-    session = known[row["date"]]
-    open_, close = float(row["open"]), float(row["close"])
-    adjusted = row.get("adj_close")
-    bar = Bar(
-        symbol=row["symbol"],
-        start=moment(session.open),
-        end=moment(session.close),
-        open=open_,
-        high=max(float(row["high"]), open_, close),  # rounded columns can cross by a tick
-        low=min(float(row["low"]), open_, close),
-        close=close,
-        volume=float(row["volume"]),
-        adj_close=float(adjusted) if adjusted else None,
-    )
-    return Timed("bars", session.close, bar.symbol.encode(), encode(bar))
+    feature_set: Literal["intraday", "daily"] = "intraday" if trades else "daily"
+    return Dataset(folder.resolve().name, feature_set, tape, span, instruments, events)
 
 
-def _ticks(folder: Path, files: list[Path], feed_delay_us: int) -> Dataset:
-    first = next(_trades(files[0]), None)
-    last = deque(_trades(files[-1]), maxlen=1)
-    if first is None or not last:
-        raise Refused(f"{folder}: expected trades in {files[0].name} and {files[-1].name}")
-    news = _news(folder, feed_delay_us)
-
-    def events() -> Iterator[Timed]:
-        tape = (timed for file in files for timed in _trades(file))
-        return heapq.merge(news, tape, key=lambda timed: timed.at)
-
-    span = _span(first, last[0], news)
-    return Dataset(folder.name, "intraday", "ticks", span, _instruments(folder, []), events)
+def _present(folder: Path, *patterns: str) -> list[Path]:
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
-def _trades(file: Path) -> Iterator[Timed]:
-    """Ticks of one file, in its order."""
-    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
-        reader = csv.reader(lines)
-        header = next(reader, [])
-        _check_columns(file, header, _TRADE_COLUMNS)
-        i_symbol, i_ts, i_price, i_size = (header.index(name) for name in _TRADE_COLUMNS)
-        i_cond = header.index("cond") if "cond" in header else None
-        i_exchange = header.index("exchange") if "exchange" in header else None
-        day, opened, closed = -1, 0, 0
-        for row in reader:
-            ts = int(row[i_ts]) * 1000
-            if ts // _DAY_US != day:
-                day = ts // _DAY_US
-                opened, closed = _hours(moment(ts).date())
-            tick = Tick(
-                symbol=row[i_symbol],
-                ts=moment(ts),
-                price=float(row[i_price]),
-                size=float(row[i_size]),
-                conditions="" if i_cond is None else row[i_cond],
-                exchange="" if i_exchange is None else row[i_exchange],
-                regular=opened <= ts < closed,
-            )
-            yield Timed("ticks", ts, tick.symbol.encode(), encode(tick))
+def _read_tape(
+    tape: Literal["ticks", "bars"], files: list[Path], calendars: Mapping[str, str]
+) -> Iterator[Timed]:
+    reached = last = 0
+    for path in files:
+        with open_text(path) as lines:
+            for timed in _rows(tape, path, lines, calendars):
+                if timed.at < reached:
+                    raise Refused(f"{path}: expected to go on where the file before it ends")
+                last = timed.at
+                yield timed
+        reached = last
 
 
-def _hours(day: date) -> tuple[int, int]:
-    """Open and close of the day's session; (0, 0) without one."""
-    for session in sessions(CALENDAR, day - timedelta(days=1), day):
-        if session.day == day:
-            return session.open, session.close
-    return 0, 0
+def _rows(
+    tape: Literal["ticks", "bars"], path: Path, lines: Lines, calendars: Mapping[str, str]
+) -> Iterator[Timed]:
+    return _READERS[tape](path, lines, lambda symbol: calendars.get(symbol, CALENDAR))
 
 
 class _Stamp(msgspec.Struct):
@@ -150,58 +97,46 @@ class _Stamp(msgspec.Struct):
     received_at: Time | None = None
 
 
-def _news(folder: Path, feed_delay_us: int) -> list[Timed]:
+def _read_news(folder: Path, feed_delay_us: int) -> list[Timed]:
     """Articles by availability. Nulls count as absent; the roles refuse what else is wrong."""
-    file = folder / NEWS
-    if not file.is_file():
-        return []
     found = []
-    with gzip.open(file, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                fields = {k: v for k, v in msgspec.json.decode(line).items() if v is not None}
-                stamp = msgspec.convert(fields, _Stamp)
-            except (msgspec.DecodeError, AttributeError) as error:
-                raise Refused(f"{file} line {number}: {error}") from None
-            published = micros(stamp.published_at)
-            received = stamp.received_at
-            known = published + feed_delay_us if received is None else micros(received)
-            raw = msgspec.json.encode(fields)
-            found.append(Timed("news", max(published, known), stamp.id.encode(), raw))
+    for path in _present(folder, "news.jsonl", "news.jsonl.gz")[:1]:
+        with open_text(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    try:
+                        found.append(_article(line, feed_delay_us))
+                    except (msgspec.DecodeError, AttributeError) as error:
+                        raise Refused(f"{path}, line {number}: {error}") from None
     found.sort(key=lambda timed: timed.at)
     return found
 
 
-def _span(first: Timed, last: Timed, news: list[Timed]) -> tuple[int, int]:
-    ends = [first, last, *news[:1], *news[-1:]]
-    return min(timed.at for timed in ends), max(timed.at for timed in ends)
+def _article(line: str, feed_delay_us: int) -> Timed:
+    fields = {k: v for k, v in msgspec.json.decode(line).items() if v is not None}
+    stamp = msgspec.convert(fields, _Stamp)
+    published, received = micros(stamp.published_at), stamp.received_at
+    known = published + feed_delay_us if received is None else max(published, micros(received))
+    return Timed("news", known, stamp.id.encode(), msgspec.json.encode(fields))
 
 
-def _instruments(folder: Path, rows: list[dict[str, str]]) -> tuple[Instrument, ...]:
-    file = folder / "symbols.csv"
-    if not file.is_file():
-        return tuple(Instrument(symbol=s) for s in sorted({row["symbol"] for row in rows}))
-    return tuple(
-        Instrument(
-            symbol=row["symbol"],
-            company=row.get("company", ""),
-            sector=row.get("sector", ""),
-            calendar=row.get("calendar") or CALENDAR,
-        )
-        for row in _rows(file, ("symbol",))
-    )
-
-
-def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    opener: Any = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rt", encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        _check_columns(file, list(reader.fieldnames or ()), columns)
-        yield from reader
-
-
-def _check_columns(file: Path, header: list[str], columns: tuple[str, ...]) -> None:
-    if missing := [name for name in columns if name not in header]:
-        raise Refused(
-            f"{file}: expected columns {', '.join(columns)}, missing {', '.join(missing)}"
-        )
+def _read_symbols(path: Path) -> Iterator[Instrument]:
+    if not path.is_file():
+        return
+    with open_text(path) as lines:
+        rows = csv.DictReader(lines)
+        header = rows.fieldnames or ()
+        if "symbol" not in header:
+            raise Refused(f"{path}: expected a column symbol, got {', '.join(header) or 'none'}")
+        for row in rows:
+            instrument = Instrument(
+                symbol=row["symbol"],
+                company=row.get("company") or "",
+                aliases=tuple(filter(None, (row.get("aliases") or "").split("|"))),
+                sector=row.get("sector") or "",
+                calendar=row.get("calendar") or CALENDAR,
+            )
+            try:
+                yield decode(Instrument, encode(instrument))
+            except msgspec.ValidationError as error:
+                raise Refused(f"{path}, line {rows.line_num}: {error}") from None

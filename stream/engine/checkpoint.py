@@ -17,7 +17,9 @@ from stream.settings import Settings
 META_KEY = b"@meta"
 TRANSACTION_TIMEOUT_MS = 10_000
 _BATCH_BYTES = 1 << 20
+MAX_RECORD_BYTES = _BATCH_BYTES - 1_024  # key and value; the rest is the batch's own
 _READ_TIMEOUT_S = 60.0
+_STOP_S = 2.0
 
 
 class Meta(msgspec.Struct, kw_only=True):
@@ -71,7 +73,10 @@ class PartitionProducer:
         if producer is not None:
             for ack in self._acks:
                 ack.cancel()
-            await asyncio.wait({asyncio.ensure_future(producer.stop())}, timeout=2.0)
+            try:
+                await asyncio.wait_for(producer.stop(), _STOP_S)
+            except (aiokafka.errors.KafkaError, TimeoutError):
+                await producer.client.close()  # what a failed producer's own stop leaves open
 
     def send(
         self,
@@ -88,6 +93,11 @@ class PartitionProducer:
         """
         if partition is None:
             partition = partition_of(key, self._settings.partitions)
+        if len(key) + len(value or b"") > MAX_RECORD_BYTES:
+            raise Rejected(
+                f"{topic}: expected key and value of at most {MAX_RECORD_BYTES} bytes, "
+                f"got {len(key) + len(value)}"
+            )
         place = (topic, partition)
         batch = self._batches.get(place)
         if batch is None:
@@ -95,11 +105,7 @@ class PartitionProducer:
         if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
             self._full.append((topic, partition, batch))
             batch = self._batches[place] = self.producer.create_batch()
-            if batch.append(key=key, value=value, timestamp=timestamp_ms) is None:
-                del self._batches[place]
-                raise Rejected(
-                    f"{topic}: expected a record under {_BATCH_BYTES} bytes, got {len(value)}"
-                )
+            batch.append(key=key, value=value, timestamp=timestamp_ms)
         self.n_pending += 1
 
     async def flush(self) -> None:

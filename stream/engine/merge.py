@@ -56,7 +56,7 @@ def next_run(
     if any(not queue.records and behind(queue.topic) for queue in queues):
         return None
     if tape_last:
-        ready = [one for one in ready if not one[1]][:1] or ready
+        ready = [one for one in ready if not one[1]] or ready
     _, is_tape, topic, i = ready[0]
     limit = ready[1][:3] if len(ready) > 1 else None
     return topic, _take(queues[i].records, (is_tape, topic), limit)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import lru_cache
 from typing import Any
 
 from aiokafka.partitioner import murmur2
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from stream.errors import Refused, Unavailable
@@ -92,8 +99,19 @@ def _create(settings: Settings) -> None:
             except KafkaException as error:
                 if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                     raise
+        _until_known(admin, {topic.topic for topic in missing})
     except KafkaException as error:
         raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+
+
+def _until_known(admin: AdminClient, topics: set[str]) -> None:
+    """Brokers tell of a new topic a little later; a role that starts before reads nothing."""
+    for _ in range(100):
+        known = admin.list_topics(timeout=_TIMEOUT_S).topics
+        if all(t in known and known[t].error is None and known[t].partitions for t in topics):
+            return
+        time.sleep(0.05)
+    raise Unavailable(f"topics were made, but the broker does not tell of {sorted(topics)}")
 
 
 def _refuse_other_counts(settings: Settings, counts: dict[str, int]) -> None:
@@ -115,8 +133,6 @@ async def topic_ids(settings: Settings) -> dict[str, str]:
 def _ids(settings: Settings) -> dict[str, str]:
     if settings.embedded:
         return {name: f"{settings.run_id}.{name}" for name in topic_names()}
-    from confluent_kafka import TopicCollection
-
     admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
     full = {settings.topic(name): name for name in topic_names()}
     found = admin.describe_topics(TopicCollection(list(full)), request_timeout=_TIMEOUT_S)

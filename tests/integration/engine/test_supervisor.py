@@ -1,0 +1,108 @@
+"""Roles as child processes: restarted, refused, and never left behind."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stream.engine import supervisor
+from stream.engine.supervisor import supervise
+from stream.errors import Refused
+
+_ROOT = Path(__file__).parents[3]
+
+
+def shell(script: str) -> list[str]:
+    return ["sh", "-c", script]
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs: a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+async def until_lines(path: Path, n: int) -> list[str]:
+    deadline = time.monotonic() + 10
+    while len(lines(path)) < n:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    return lines(path)
+
+
+async def test_a_role_that_dies_is_started_again_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_BACKOFF_S", (0.01,))
+    stop = asyncio.Event()
+    dies, lives = tmp_path / "dies", tmp_path / "lives"
+    run = asyncio.create_task(
+        supervise(
+            {
+                "dies": shell(f"echo $$ >> {dies}; exec sleep 60"),
+                "lives": shell(f"echo $$ >> {lives}; exec sleep 60"),
+            },
+            stop=stop,
+        )
+    )
+    os.kill(int((await until_lines(dies, 1))[0]), signal.SIGKILL)
+    pids = [*await until_lines(dies, 2), *await until_lines(lives, 1)]
+    assert len(pids) == 3
+    stop.set()
+    assert await asyncio.wait_for(run, 5) == 0
+    assert not any(alive(int(pid)) for pid in pids)
+
+
+async def test_a_crash_loop_ends_with_the_roles_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_BACKOFF_S", (0.01,))
+    with pytest.raises(Refused, match=r"role score crashed 5 times.*exit code 7"):
+        await asyncio.wait_for(supervise({"score": shell("exit 7")}), 10)
+
+
+async def test_a_role_whose_settings_do_not_fit_is_not_started_again(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    with pytest.raises(Refused, match="exit code 2"):
+        await asyncio.wait_for(supervise({"score": shell(f"echo >> {marks}; exit 2")}), 10)
+    assert len(await until_lines(marks, 1)) == 1
+
+
+async def test_a_role_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    pids, stop = tmp_path / "pids", asyncio.Event()
+    deaf = shell(f"trap '' TERM; echo $$ >> {pids}; while :; do sleep 0.05; done")
+    run = asyncio.create_task(supervise({"deaf": deaf}, stop=stop))
+    pid = int((await until_lines(pids, 1))[0])
+    began = time.monotonic()
+    stop.set()
+    await asyncio.wait_for(run, 6)
+    assert time.monotonic() - began < 5.0
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_no_role_outlives_the_supervisor(tmp_path: Path, number: int) -> None:
+    pids = tmp_path / "pids"
+    roles = {name: shell(f"echo $$ >> {pids}; exec sleep 60") for name in ("score", "clock")}
+    script = (
+        "import asyncio; from stream.engine.supervisor import supervise; "
+        f"asyncio.run(supervise({roles!r}))"
+    )
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=_ROOT)
+    children = [int(pid) for pid in await until_lines(pids, 2)]
+    parent.send_signal(number)
+    code = await asyncio.wait_for(parent.wait(), 5)
+    assert code == (0 if number == signal.SIGTERM else -number)
+    deadline = time.monotonic() + 5
+    while any(alive(pid) for pid in children):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
