@@ -20,7 +20,7 @@ _MOST_NEWS = 2.0
 _MOST_SIGMAS = 3.0
 
 # The first name that the feature set has is read; return and volatility are over one window.
-_SENTIMENT = ("sentiment_decay_30m", "sentiment_decay_12h")
+_SENTIMENT = ("sentiment_decay_30m", "sentiment_decay_6h")
 _RETURN = ("return_log_1h", "return_log_5d")
 _VOLATILITY = ("volatility_realised_1h", "volatility_realised_5d")
 _HORIZONS = {"intraday": ("30m", 1800.0), "daily": ("1d", 86_400.0)}

@@ -28,7 +28,7 @@ ROLES = ("sentiment", "score", "archive")
 _DAY_US = 86_400_000_000
 # The embedded broker keeps 5 MiB a partition: a slice must stay well under that on every topic,
 # and a signal is about 4 kB.
-_EMBEDDED = {"most_records": 12_000, "most_signals": 350, "most_us": 30 * _DAY_US}
+_EMBEDDED = {"most_records": 12_000, "most_signals": 1_000, "most_us": 30 * _DAY_US}
 _REAL = {"most_records": 60_000, "most_signals": 8_000, "most_us": 30 * _DAY_US}
 _UNREAD_OUTPUTS = {True: 350, False: 20_000}  # records a partition, by `embedded`
 _PACED_US = 250_000  # of past time a slice, at speed 1

@@ -37,3 +37,5 @@ def quiet_client_logs() -> None:
             handler.addFilter(OncePer())
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A timer a few milliseconds late on a busy machine is no news.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
