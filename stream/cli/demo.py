@@ -57,7 +57,7 @@ def demo(
         from stream.datasets.synthetic import generate
 
         console.print(f"making a synthetic market: {symbols} symbols, {sessions} sessions")
-        dataset = generate(seed, effect, n_symbols=symbols, n_sessions=sessions)
+        dataset: Dataset = generate(seed, effect, n_symbols=symbols, n_sessions=sessions)
     else:
         from stream.datasets.recorded import open_dataset
 
