@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from stream.clock.calendar import ticks_between
+from stream.clock.calendar import ticks_between, ticks_in_force
+from stream.clock.calendars import CalendarsInUse
 from stream.engine.signals import stop_on_signals
 from stream.engine.topics import client_options
+from stream.errors import Refused
 from stream.events import MARKET_KEY, ClockTick, encode, micros, moment
 from stream.settings import Settings
 
@@ -40,17 +42,38 @@ async def run_clock(
     stop: asyncio.Event | None = None,
     now: Callable[[], int] = lambda: time.time_ns() // 1000,
 ) -> None:
-    """Publish until `stop`; `now` gives microseconds since 1970."""
+    """Publish until `stop`; `now` gives microseconds since 1970.
+
+    A calendar met for the first time gets the ticks of its two newest sessions: they make up for
+    an open or close while no clock ran, and repeat what is known otherwise.
+
+    Raises
+    ------
+    Refused
+        The namespace is a replay: its loader states the time of the past.
+    """
+    if settings.mode != "live":
+        raise Refused(
+            "TAPEWIRE_MODE=replay: the clock belongs to a live namespace; "
+            "`tapewire load` states the time of the past it replays"
+        )
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
     delay_us = int(settings.market_delay_s * 1e6)
+    in_use = CalendarsInUse(settings)
     producer = AIOKafkaProducer(**client_options(settings), acks="all")
     await producer.start()
-    calendars = {settings.calendar, *settings.calendars}
+    known: set[str] = set()
     reached = now() - delay_us - BEAT_US
     try:
+        await in_use.start()
         while not stop.is_set():
             until = now() - delay_us
+            calendars = await in_use.read()
+            for calendar in sorted(calendars - known):
+                for tick in ticks_in_force(calendar, reached):
+                    await publish(producer, settings, tick)
+            known |= calendars
             for tick in due(reached, until, calendars):
                 await publish(producer, settings, tick)
             reached = max(reached, until)
@@ -58,6 +81,7 @@ async def run_clock(
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(0.01, left_us / 1e6))
     finally:
+        await in_use.stop()
         await producer.stop()
 
 

@@ -61,6 +61,14 @@ def ticks_between(calendar: str, after: int, until: int) -> Iterator[ClockTick]:
                 yield tick
 
 
+def ticks_in_force(calendar: str, at: int) -> list[ClockTick]:
+    """Session ticks up to `at` of the two newest sessions that have opened by then."""
+    day = moment(at).date()
+    opened = [s for s in sessions(calendar, day - 20 * _DAY, day + _DAY) if s.open <= at]
+    ticks = [tick for session in opened[-2:] for tick in session_ticks(calendar, session)]
+    return [tick for tick in ticks if micros(tick.at) <= at]
+
+
 def _whole_day(day: date) -> Session:
     start = micros(datetime.combine(day, time(), UTC))
     return Session(day, start, start + 86_400 * 1_000_000)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,7 @@ from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.engine.topics import create_topics
 from stream.settings import Settings
-
-Running = Callable[..., contextlib.AbstractAsyncContextManager["asyncio.Task[None]"]]
+from tests.integration.engine.counting import Running
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ seen twice or applied to the wrong state shows in the outputs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from stream.engine.app import run_role
 from stream.engine.step import Outbox, Outcome, Record, RoleSpec
 from stream.errors import Rejected
 from stream.settings import Settings, read_settings
+
+Running = Callable[..., contextlib.AbstractAsyncContextManager["asyncio.Task[None]"]]
 
 
 class Counted(msgspec.Struct, frozen=True):

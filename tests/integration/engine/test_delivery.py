@@ -14,8 +14,7 @@ import pytest
 from stream.engine.app import run_role
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
 from stream.settings import Settings
-from tests.integration.engine.conftest import Running
-from tests.integration.engine.counting import CountingStep, counting
+from tests.integration.engine.counting import CountingStep, Running, counting
 from tests.integration.engine.log import (
     all_read,
     assert_each_once,
@@ -155,16 +154,20 @@ async def test_a_zombies_outputs_and_state_are_never_seen(broker_settings: Setti
 async def test_fenced_partition_starts_again_and_the_others_go_on(
     broker_settings: Settings, running: Running
 ) -> None:
-    spec = counting(make_step=lambda partition: CountingStep(partition, slow_s=_SLOW_S))
-    publish(broker_settings, "ticks", ticks(4_000))
-    async with running(broker_settings, spec) as role:
-        for reached in (500, 1_500):
+    def publish_for_a_while() -> None:
+        for first in range(0, 8_000, 40):
+            publish(broker_settings, "ticks", ticks(40, first=first))
+
+    async with running(broker_settings, counting()) as role:
+        publishing = asyncio.create_task(asyncio.to_thread(publish_for_a_while))
+        for reached in range(500, 4_500, 1_000):
             await until(lambda n=reached: n_outputs(broker_settings) > n, role=role)  # type: ignore[misc]
             intruder = PartitionProducer(broker_settings, "score", 1)
             await intruder.open()
             await intruder.close()
-        await until(lambda: n_outputs(broker_settings) >= 4_000, role=role)
-    assert_each_once(broker_settings, 4_000)
+        await publishing
+        await until(lambda: n_outputs(broker_settings) >= 8_000, role=role)
+    assert_each_once(broker_settings, 8_000)
 
 
 async def test_unexpected_error_ends_the_role_and_commits_nothing_of_it(

@@ -5,8 +5,7 @@ from pathlib import Path
 from stream.embedded.broker import start_broker
 from stream.engine.topics import create_topics, lag, topic_ids
 from stream.settings import Settings
-from tests.integration.engine.conftest import Running
-from tests.integration.engine.counting import counting
+from tests.integration.engine.counting import Running, counting
 from tests.integration.engine.log import all_read, assert_each_once, publish, read, ticks, until
 
 

@@ -16,8 +16,7 @@ from stream.engine.transport import MAX_PENDING, MAX_RECORDS
 from stream.errors import Refused
 from stream.events import DeadLetter, decode
 from stream.settings import Settings
-from tests.integration.engine.conftest import Running
-from tests.integration.engine.counting import CountingStep, counting
+from tests.integration.engine.counting import CountingStep, Running, counting
 from tests.integration.engine.log import (
     Sent,
     all_read,

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from stream.clock.agent import due
-from stream.clock.calendar import session_ticks, sessions, ticks_between
+from stream.clock.calendar import session_ticks, sessions, ticks_between, ticks_in_force
 from stream.errors import Refused
 from stream.events import micros
 
@@ -62,3 +62,15 @@ def test_due_in_two_steps_is_due_in_one() -> None:
     whole = due(start, end, ["XNYS"])
     assert due(start, middle, ["XNYS"]) + due(middle, end, ["XNYS"]) == whole
     assert [t.kind for t in whole if t.kind != "beat"] == ["open"]
+
+
+def test_a_calendar_just_met_is_told_its_two_newest_sessions() -> None:
+    monday_noon = us(2024, 3, 4, 17)
+    told = ticks_in_force("XNYS", monday_noon)
+    assert [(t.kind, t.session) for t in told] == [
+        ("open", date(2024, 3, 1)),
+        ("decision", date(2024, 3, 1)),
+        ("close", date(2024, 3, 1)),
+        ("open", date(2024, 3, 4)),
+    ]
+    assert all(micros(t.at) <= monday_noon for t in told)
