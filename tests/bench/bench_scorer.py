@@ -1,31 +1,22 @@
-"""LightGBM one row at a time: the C row path against Booster.predict. JSON on stdout.
-
-Run: python tests/bench/bench_scorer.py
-"""
+"""LightGBM one row at a time: the C row path against Booster.predict."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import lightgbm
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from models.artifact import Artifact, Calibration, Member, Reference, with_version
 from models.lightgbm_row import RowModel
 from models.scorer import ArtifactScorer
 
 N_FEATURES, N_ROWS, TREES, LEAVES = 50, 20_000, 300, 63
-TARGET_US = 35.0
 
 
-def main() -> None:
-    """Train once, time each path over the same rows, print medians in microseconds."""
+def run(stack: dict[str, str]) -> dict[str, object]:
+    """Train once, time each path over the same rows; medians in microseconds."""
     draw = np.random.default_rng(0)
     x = draw.normal(size=(N_ROWS, N_FEATURES))
     x[draw.random(x.shape) < 0.1] = np.nan
@@ -42,23 +33,17 @@ def main() -> None:
     slow_us = median_us(
         lambda row: one.predict(np.array([row], dtype=float), num_threads=1), rows[:300]
     )
-    print(
-        json.dumps(
-            {
-                "bench": "scorer",
-                "trees": TREES,
-                "leaves": LEAVES,
-                "features": N_FEATURES,
-                "bit_equal": equal,
-                "row_us": fast_us,
-                "row_target_us": TARGET_US,
-                "booster_predict_us": slow_us,
-                "ratio": round(slow_us / fast_us, 1),
-                "score_us": median_us(scorer.score, rows),
-                "unlike_us": median_us(scorer.unlike, rows),
-            }
-        )
-    )
+    return {
+        "trees": TREES,
+        "leaves": LEAVES,
+        "features": N_FEATURES,
+        "bit_equal": equal,
+        "row_us": fast_us,
+        "booster_predict_us": slow_us,
+        "ratio": round(slow_us / fast_us, 1),
+        "score_us": median_us(scorer.score, rows),
+        "unlike_us": median_us(scorer.unlike, rows),
+    }
 
 
 def booster(x: np.ndarray, y: np.ndarray, rounds: int, more: dict[str, str]) -> lightgbm.Booster:
@@ -107,7 +92,3 @@ def median_us(
         call(row)
         took.append(time.perf_counter_ns() - began)
     return round(float(np.median(took)) / 1e3, 2)
-
-
-if __name__ == "__main__":
-    main()
