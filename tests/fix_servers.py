@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,5 +85,5 @@ def _start(server: str) -> tuple[str, str]:
     )
     if done.returncode == 0:
         return done.stdout.strip().partition("=")[2], ""
-    reasons = [line for line in done.stderr.splitlines() if line.startswith("stack: ")]
-    return "", "; ".join(line.removeprefix("stack: ") for line in reasons) or done.stderr.strip()
+    reasons = re.findall(r"stack: (.+)", done.stderr)  # mvn may leave a colour code before it
+    return "", "; ".join(reasons) or done.stderr.strip()

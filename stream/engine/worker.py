@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalOperation, KafkaError
 
 from stream import metrics
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
@@ -20,6 +20,7 @@ from stream.settings import Settings
 log = structlog.get_logger()
 
 CHECKPOINT_RECORDS = 4_000  # of one partition: half of what the transport delivers ahead
+LOST = (KafkaError, IllegalOperation)  # the second: a producer that learnt of its fence alone
 _LOOK_AGAIN_S = 0.005
 _BEHIND_S = 0.25
 _CLOSE_S = 1.5
@@ -83,7 +84,7 @@ class PartitionWorker:
         try:
             if await self._ended_well() and commit and self._unacknowledged:
                 await asyncio.wait_for(self._checkpoint(), _CLOSE_S)
-        except (KafkaError, TimeoutError) as error:
+        except (*LOST, TimeoutError) as error:
             log.warning("last checkpoint failed", partition=self.partition, why=repr(error))
         finally:
             await self._producer.close()
@@ -111,7 +112,7 @@ class PartitionWorker:
             while not self._stopping:
                 if not await self._work():
                     await self._wait()
-        except KafkaError as error:
+        except LOST as error:
             log.error(
                 "transaction lost, starting again from the last checkpoint",
                 role=self._spec.name,

@@ -3,12 +3,14 @@
 #   stack.sh start|stop|status|purge [kafka|timescale|valkey ...]      (all three by default)
 # `start` is idempotent and prints TAPEWIRE_BROKER=, TAPEWIRE_DATABASE= and TAPEWIRE_REDIS= for those
 # that are up (also in .stack/env); a server that cannot be had is named on stderr, exit code 1.
+# An ordinary user who cannot have TimescaleDB gets plain PostgreSQL, said on stderr.
 # Ports 29092, 5544 and 16379, or the next free ones; STACK_KAFKA_PORT, STACK_TIMESCALE_PORT and
 # STACK_VALKEY_PORT choose others.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 command=${1:-}; [ $# -eq 0 ] || shift
-case $command in start | stop | status | purge) ;; *) sed -n 2,8p "$0" >&2; exit 2 ;; esac
+case $command in start | stop | status | purge) ;; *) sed -n 2,9p "$0" >&2; exit 2 ;; esac
 servers=("$@"); [ $# -gt 0 ] || servers=(kafka timescale valkey)
+[ $# -gt 0 ] || [ "$command" = start ] || [ ! -d "$stack/postgres" ] || servers+=(postgres)
 for server in "${servers[@]}"; do
   [ -x "$here/$server.sh" ] && [ "$server" != stack ] || die "expected kafka, timescale or valkey, got $server"
 done
@@ -29,11 +31,20 @@ for server in "${servers[@]}"; do
   "$here/$server.sh" "$command" >"$stack/$server.out" & job[$server]=$!
 done
 for server in "${servers[@]}"; do
-  wait "${job[$server]}" || { say "$server: no $command"; failed=1; }
+  wait "${job[$server]}" && continue
+  say "$server: no $command"
+  if [ "$command $server $#" = "start timescale 0" ] && [ "$(id -u)" != 0 ] &&
+    "$here/postgres.sh" start >"$stack/timescale.out"; then
+    say "plain PostgreSQL instead of TimescaleDB"
+  else
+    failed=1
+  fi
 done
 if [ "$command" = start ]; then
   for server in "${servers[@]}"; do cat "$stack/$server.out"; done
-  cat "$stack"/*/address >"$stack/env" 2>/dev/null || true
+  for server in kafka timescale postgres valkey; do
+    "$here/$server.sh" status | sed 's/^up pid [0-9]* //' || true
+  done >"$stack/env"
 else
   rm -f "$stack/env"
 fi
