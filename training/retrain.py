@@ -49,7 +49,7 @@ def retrain(
     promote: bool,
     actor: str,
     progress: Callable[[str, float], None] = lambda step, share: None,
-    num_threads: int = 2,
+    num_threads: int = 1,
 ) -> RetrainResult:
     """Train on what `schema` holds, judge, store and, if asked to, make it champion.
 
