@@ -75,7 +75,7 @@ def test_market_without_an_effect_teaches_nothing_over_twenty_seeds():
 def test_planted_effect_is_found_to_within_a_fifth_of_its_own_strength():
     found, planted = [], []
     for seed in range(N_LOUD):
-        rows, articles, result = trained(seed, 1.0, **LOUD)
+        rows, articles, result = trained(seed, 2.0, **LOUD)
         assert result.verdict.says != "FAIL", result.verdict.reason
         ic, own = at_articles(rows, articles, result)
         found.append(ic)
