@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from stream.errors import Refused
 
@@ -95,6 +95,8 @@ def read_settings(**given: object) -> Settings:
     """Settings from the environment, `given` first. Raises Refused with one line a mistake."""
     try:
         return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except SettingsError as error:
+        raise Refused(f"environment: {error}; lists are written as JSON") from None
     except ValidationError as error:
         raise Refused(
             "; ".join(

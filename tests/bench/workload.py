@@ -62,7 +62,7 @@ def roles(settings: Settings, *names: str, command: list[str] | None = None) -> 
                 value.get_secret_value() if hasattr(value, "get_secret_value") else value
             )
             for name, value in settings
-            if value is not None
+            if value is not None and value != ()
         },
     }
     made = [
