@@ -7,6 +7,7 @@ happened, and once more after it, so that its panes close; a night without event
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -50,7 +51,8 @@ def with_clock(dataset: Dataset, from_us: int | None, until_us: int | None) -> I
     first, last = dataset.span
     start = first if from_us is None else from_us
     end = last + 1 if until_us is None else min(until_us, last + 1)
-    chosen = (timed for timed in dataset.events() if start <= timed.at < end)
+    after = itertools.dropwhile(lambda timed: timed.at < start, dataset.events())
+    chosen = itertools.takewhile(lambda timed: timed.at < end, after)
     told_through = end - 1 if end <= last else last + 60 * _MINUTE
     sessions = [_clock(dataset.tape, tick) for tick in _sessions(dataset, start, told_through)]
     beat_us = BEAT_US[dataset.feature_set]
