@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -23,9 +24,11 @@ class Follower:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._consumers: dict[str, Consumer] = {}
+        self._thread = ThreadPoolExecutor(1, "follow")  # a connection must not close under a call
 
     def close(self) -> None:
         """Close the connections."""
+        self._thread.shutdown(cancel_futures=True)
         for consumer in self._consumers.values():
             consumer.close()
 
@@ -50,10 +53,12 @@ class Follower:
         seen: Mapping[Place, int] = {}
         since = loop.time()
         while True:
-            wanted = await asyncio.to_thread(ends)
+            wanted = await loop.run_in_executor(self._thread, ends)
             if not wanted:
                 return
-            committed = await asyncio.to_thread(self._committed, role, list(wanted))
+            committed = await loop.run_in_executor(
+                self._thread, self._committed, role, list(wanted)
+            )
             short = {p: (committed[p], end) for p, end in wanted.items() if committed[p] < end}
             if not short:
                 return

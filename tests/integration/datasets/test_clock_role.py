@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
@@ -36,7 +37,9 @@ def read_all(settings: Settings, topic: str) -> list[kafka.Message]:
 async def until(settings: Settings, enough: Callable[[list[ClockTick]], bool]) -> list[ClockTick]:
     """Clock ticks of partition 0, as soon as they are enough."""
     while True:
-        found = await asyncio.to_thread(read_all, settings, "ticks")
+        found = []
+        with contextlib.suppress(kafka.KafkaException):  # a topic just made has no leader yet
+            found = await asyncio.to_thread(read_all, settings, "ticks")
         ticks = [decode(ClockTick, m.value() or b"") for m in found if m.partition() == 0]
         if enough(ticks):
             assert {m.key() for m in found} == {b"*"}
