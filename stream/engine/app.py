@@ -99,8 +99,10 @@ class Engine:
                     "partition count"
                 )
         await self._give_up_reopening(set(self._reopening))
-        found = await asyncio.gather(*(self._open(p) for p in sorted(by_partition)))
-        return {tp: offset for starts in found for tp, offset in starts.items()}
+        opening = [asyncio.create_task(self._open(p)) for p in sorted(by_partition)]
+        # All of them to an end first: one that opens after the engine stopped would never close.
+        await asyncio.gather(*opening, return_exceptions=True)
+        return {tp: offset for task in opening for tp, offset in task.result().items()}
 
     async def _open(self, partition: int) -> dict[TP, int]:
         """A fresh worker with the state of the last checkpoint, and where its inputs go on."""

@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 MAX_RECORDS = 2_000  # of one fetch
 MAX_PENDING = 8_000  # of one partition, delivered and not yet acknowledged
-FETCH_WAIT_MS = 20  # Faust's own 1,500 is the latency of a quiet topic
+FETCH_WAIT_MS = 5  # Faust's own 1,500 is the latency of a quiet topic
+FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25
 
 Resume = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
@@ -44,6 +45,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = transport.isolation
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_min_bytes = FETCH_MIN_BYTES
         consumer._max_poll_records = MAX_RECORDS
         return consumer
 

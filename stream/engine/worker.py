@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 CHECKPOINT_RECORDS = 4_000  # of one partition: half of what the transport delivers ahead
 LOST = (KafkaError, IllegalOperation)  # the second: a producer that learnt of its fence alone
+COMMIT_SHARE = 0.2  # of the time at most: a partition stands still while it commits
 _LOOK_AGAIN_S = 0.005
 _BEHIND_S = 0.25
 _CLOSE_S = 1.5
@@ -55,6 +56,7 @@ class PartitionWorker:
         self._unacknowledged: dict[str, tuple[int, int]] = {}  # topic -> last offset, records
         self._waiting_since: float | None = None
         self._last_checkpoint = 0.0
+        self._last_took = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[bool] | None = None
         self._preparing: asyncio.Future[None] | None = None
@@ -211,7 +213,8 @@ class PartitionWorker:
         every = self._settings.checkpoint_busy_s
         many = any(n >= CHECKPOINT_RECORDS for _, n in self._unacknowledged.values())
         if many or (idle and self._producer.n_pending):
-            every = min(every, self._settings.checkpoint_idle_s)
+            rest = self._last_took * (1 / COMMIT_SHARE - 1)
+            every = min(every, max(self._settings.checkpoint_idle_s, rest))
         return max(0.0, self._last_checkpoint + every - self._now())
 
     def _due(self, *, idle: bool) -> bool:
@@ -229,7 +232,8 @@ class PartitionWorker:
             lag = len(self._queues[topic].records) + (self._missing(topic) or 0)
             metrics.LAG.labels(self._spec.name, topic, str(self.partition)).set(lag)
         self._last_checkpoint = self._now()
-        metrics.CHECKPOINT_S.labels(self._spec.name).observe(self._last_checkpoint - began)
+        self._last_took = self._last_checkpoint - began
+        metrics.CHECKPOINT_S.labels(self._spec.name).observe(self._last_took)
 
     # -- waiting -----------------------------------------------------------------------------
 
