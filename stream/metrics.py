@@ -22,7 +22,9 @@ WITHOUT_SYMBOL = Counter("tapewire_articles_without_symbol", "Articles that name
 MODEL_FAILURES = Counter(
     "tapewire_sentiment_failures", "Texts that a sentiment model failed on", ["model"]
 )
-MODEL_AGE_S = Gauge("tapewire_model_age_seconds", "Age of the champion's last training row")
+MODEL_AGE_S = Gauge(
+    "tapewire_model_age_seconds", "Event time since the champion's last training row"
+)
 
 
 def serve(port: int) -> None:

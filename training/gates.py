@@ -79,7 +79,11 @@ def judge(judged: Judged, n_rows: int, threshold_found: bool, *, seed: int) -> V
             _at_least("collapsed: spread of scores", float(judged.score.std()), MIN_SPREAD),
             _below("collapsed: share of its likeliest class", float(likeliest), 1.0),
             _below("log-loss minus the baseline's, upper bound", upper(skill, judged, seed), 0.0),
-            _below("the same of up against down", upper(sides, judged, seed), 0.0),
+            _below(
+                "log-loss of up against down minus the baseline's, upper bound",
+                upper(sides, judged, seed),
+                0.0,
+            ),
             _above("information coefficient", found["ic"] or 0.0, 0.0),
             _warn("calibration error", found["ece"] or 0.0, MAX_CALIBRATION_ERROR),
             Check(

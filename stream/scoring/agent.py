@@ -16,6 +16,7 @@ from stream.events import ModelChanged
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.model_watch import watch_models
 from stream.scoring.policy import Policy
+from stream.scoring.policy_record import record_policy
 from stream.scoring.step import ModelInForce, ScoreStep
 from stream.settings import Settings
 
@@ -82,16 +83,19 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
     )
     caught_up = asyncio.Event()
     watch = asyncio.create_task(watch_models(settings, in_force, load, caught_up=caught_up))
+    recording = asyncio.create_task(record_policy(settings, policy))
     role: asyncio.Task[None] | None = None
     try:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(caught_up.wait(), _START_WITHOUT_MODEL_S)
         role = asyncio.create_task(run_role(settings, spec, stop=stop))
-        done, _ = await asyncio.wait({watch, role}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        running: set[asyncio.Task[None]] = {watch, role, recording}
+        while not (watch.done() or role.done()):
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
     finally:
-        for task in filter(None, (watch, role)):
+        for task in filter(None, (watch, role, recording)):
             if not task.done():
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

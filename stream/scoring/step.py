@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from models.scorer import Scorer
+from stream import metrics
 from stream.engine.step import Outbox, Outcome, Record
 from stream.engine.topics import partition_of
 from stream.errors import Refused, Rejected
@@ -163,6 +164,9 @@ class ScoreStep:
 
     def meta(self) -> dict[str, Any]:
         """Event time, open panes, the model in force and the versions that must match."""
+        trained = None if self._champion is None else self._champion.trained_until_us
+        if trained is not None:
+            metrics.MODEL_AGE_S.set(max(0.0, (self.state.event_time - trained) / 1e6))
         return {
             **self.state.meta(),
             "positions": self.positions,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,34 +16,21 @@ from datetime import UTC, datetime, timedelta
 
 import confluent_kafka as kafka
 import msgspec
-import psycopg
 import pytest
 
 from stream.engine.topics import create_topics, partition_of
 from stream.events import MARKET_KEY, ClockTick, NewsArticle, Signal, Tick, decode, encode
 from stream.settings import Settings
+from tests.e2e.servers import WAIT_S, environment, rows_of
 
 pytestmark = pytest.mark.stack
-_WAIT_S = 60.0
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith("TAPEWIRE_")},
-        "TAPEWIRE_BROKER": settings.broker,
-        "TAPEWIRE_DATABASE": settings.database.get_secret_value(),
-        "TAPEWIRE_REDIS": settings.redis.get_secret_value(),
-        "TAPEWIRE_NAMESPACE": settings.namespace,
-        "TAPEWIRE_MODE": settings.mode,
-        "TAPEWIRE_RULES_MAY_ACT": "true",
-    }
 
 
 @pytest.fixture
 def worker(settings: Callable[..., Settings]) -> Iterator[Settings]:
     """All roles but the clock, on the real servers; gone within 5 s of SIGTERM."""
     mine = settings(mode="replay", lateness_s=2.0)
-    env = environment(mine)
+    env = environment(mine, TAPEWIRE_RULES_MAY_ACT="true")
     asyncio.run(create_topics(mine))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
     process = subprocess.Popen([sys.executable, "-m", "stream.cli", "worker"], env=env)
@@ -85,7 +71,7 @@ def read_signals(settings: Settings, enough: Callable[[list[Signal]], bool]) -> 
         [kafka.TopicPartition(topic, p, kafka.OFFSET_BEGINNING) for p in range(settings.partitions)]
     )
     found: list[Signal] = []
-    until = time.monotonic() + _WAIT_S
+    until = time.monotonic() + WAIT_S
     try:
         while time.monotonic() < until and not enough(found):
             message = consumer.poll(0.2)
@@ -134,7 +120,7 @@ def test_an_article_and_ticks_give_a_signal_that_is_the_same_on_the_topic_and_in
     assert set(by_news.positions) >= {"ticks", "sentiment"}
     assert partition_of(b"AAPL", worker.partitions) in range(worker.partitions)
 
-    row = in_sql(worker, by_news.signal_id)
+    row = rows_of(worker, f"SELECT * FROM signals WHERE signal_id = '{by_news.signal_id}'", 1)[0]
     assert row["symbol"] == by_news.symbol
     assert row["score"] == by_news.score
     assert row["as_of"] == by_news.as_of
@@ -143,25 +129,6 @@ def test_an_article_and_ticks_give_a_signal_that_is_the_same_on_the_topic_and_in
     assert row["model_version"] == by_news.model.version
     assert list(row["features"]) == list(by_news.features.values())
     assert row["abstain_reason"] == by_news.abstain_reason
-
-
-def in_sql(settings: Settings, signal_id: str) -> dict[str, object]:
-    """The archived row of a signal, waited for."""
-    until = time.monotonic() + _WAIT_S
-    with psycopg.connect(
-        settings.database.get_secret_value(),
-        autocommit=True,
-        options=f"-c search_path={settings.namespace}",
-        row_factory=psycopg.rows.dict_row,
-    ) as connection:
-        while time.monotonic() < until:
-            row = connection.execute(
-                "SELECT * FROM signals WHERE signal_id = %s", (signal_id,)
-            ).fetchone()
-            if row is not None:
-                return row
-            time.sleep(0.1)
-    pytest.fail(f"signal {signal_id} did not reach SQL in {_WAIT_S:g} s")
 
 
 def test_check_finds_every_server_and_no_lag_of_unread_topics(worker: Settings) -> None:
