@@ -15,11 +15,18 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from stream.archive.tables import TABLES
 from stream.errors import Refused, Unavailable
 from stream.events import Bar, ClockTick, CorporateAction, Instrument, SentimentScored, Tick, micros
 from training.replay import Stored
 
 _FETCH = 20_000
+# Of a signal's row, what its recorded inputs must give again: not where it lies, not when it came.
+SIGNAL_COLUMNS = tuple(
+    column
+    for column in TABLES["signals"].columns
+    if column not in ("emitted_at", "kafka_ts", "topic_id", "partition", "offset")
+)
 
 
 class _Source(NamedTuple):
@@ -97,6 +104,49 @@ class History:
         for _, each in merge(inputs, tape_inputs, key=lambda read: read[0]):
             yield each
 
+    def inputs(self, partition: int) -> dict[str, Iterator[Stored]]:
+        """For each input topic of `score` its stored records, in the log's order."""
+        tape = merge(
+            self._read(self._tape, partition),
+            self._read(_CLOCK, partition),
+            key=lambda read: read[:2],
+        )
+        return {
+            self._tape.table: (each for _, _, each in tape),
+            "sentiment": (each for _, _, each in self._read(_SENTIMENT, partition)),
+            "actions": (each for _, _, each in self._read(_ACTIONS, partition)),
+            "instruments": (each for _, _, each in self._read(_INSTRUMENTS, partition)),
+        }
+
+    def refused(self, partition: int) -> set[tuple[str, int]]:
+        """(topic, offset) of the partition's records that `score` wrote a dead letter for."""
+        rows = self._connection.execute(
+            "SELECT source_topic, source_offset FROM dead_letters "
+            "WHERE role = 'score' AND source_partition = %s",
+            [partition],
+        )
+        return {(topic, offset) for topic, offset in rows}
+
+    def signals(self, partition: int) -> Iterator[dict[str, Any]]:
+        """The partition's stored signals by column, in the log's order."""
+        query = (
+            f"SELECT {', '.join(SIGNAL_COLUMNS)} FROM signals "
+            'WHERE "partition" = %s ORDER BY "offset"'
+        )
+        with self._connection.cursor(name="history_signals", binary=True) as cursor:
+            cursor.itersize = _FETCH
+            for row in cursor.execute(query.encode(), [partition]):
+                yield dict(zip(SIGNAL_COLUMNS, row, strict=True))
+
+    def signal_partitions(self) -> dict[int, int]:
+        """Stored signals by partition."""
+        query = 'SELECT "partition", count(*) FROM signals GROUP BY 1 ORDER BY 1'
+        return dict(self._connection.execute(query).fetchall())
+
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """What each policy_id stands for."""
+        return dict(self._connection.execute("SELECT policy_id, policy FROM policies").fetchall())
+
     def _read(self, source: _Source, partition: int) -> Iterator[tuple[int, int, Stored]]:
         """(age rank of the topic's id, offset, event), in the log's order."""
         topics = [
@@ -130,15 +180,15 @@ class History:
 
 
 @contextmanager
-def open_history(dsn: str, schema: str, tape: str) -> Iterator[History]:
-    """The history of `schema` as it stands now.
+def open_history(dsn: str, schema: str, tape: str | None = None) -> Iterator[History]:
+    """The history of `schema` as it stands now; its tape, where not given, is its policies'.
 
     Raises
     ------
     Unavailable
         The database does not answer.
     Refused
-        The schema has no tables.
+        The schema has no tables, or no policy that says its tape.
     """
     try:
         with psycopg.connect(dsn) as connection:
@@ -147,10 +197,17 @@ def open_history(dsn: str, schema: str, tape: str) -> Iterator[History]:
             path = sql.SQL("SET LOCAL search_path = {}, public").format(sql.Identifier(schema))
             connection.execute(path)
             connection.execute("SET LOCAL timezone = 'UTC'")
-            yield History(connection, tape)
+            yield History(connection, tape or _tape_of(connection, schema))
     except psycopg.errors.UndefinedTable as error:
         raise Refused(
             f"schema {schema}: expected the tables of tapewire, found none; run tapewire migrate"
         ) from error
     except psycopg.OperationalError as error:
         raise Unavailable(f"TAPEWIRE_DATABASE: {error}".strip()) from error
+
+
+def _tape_of(connection: psycopg.Connection, schema: str) -> str:
+    rows = connection.execute("SELECT DISTINCT policy->>'tape' FROM policies").fetchall()
+    if len(rows) != 1:
+        raise Refused(f"schema {schema}: expected policies of one tape, found {len(rows)}")
+    return str(rows[0][0])

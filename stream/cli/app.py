@@ -13,7 +13,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from stream.cli import demo, learn, look, run
+from stream.cli import demo, learn, look, prove, run
 from stream.errors import Refused, TapewireError
 
 EXIT_REFUSED = 2
@@ -35,6 +35,7 @@ app.command()(run.load)
 app.command()(look.tail)
 app.command()(learn.retrain)
 app.add_typer(learn.models, name="models")
+app.command()(prove.verify)
 app.command()(look.sql)
 app.command()(look.schema)
 app.command()(look.check)
