@@ -18,6 +18,7 @@ from psycopg import sql
 from stream.archive.tables import TABLES
 from stream.errors import Refused, Unavailable
 from stream.events import Bar, ClockTick, CorporateAction, Instrument, SentimentScored, Tick, micros
+from training.accounting import Account, accounts
 from training.replay import Stored
 
 _FETCH = 20_000
@@ -133,7 +134,7 @@ class History:
             f"SELECT {', '.join(SIGNAL_COLUMNS)} FROM signals "
             'WHERE "partition" = %s ORDER BY "offset"'
         )
-        with self._connection.cursor(name="history_signals", binary=True) as cursor:
+        with self._connection.cursor(name=f"history_signals_{partition}", binary=True) as cursor:
             cursor.itersize = _FETCH
             for row in cursor.execute(query.encode(), [partition]):
                 yield dict(zip(SIGNAL_COLUMNS, row, strict=True))
@@ -142,6 +143,15 @@ class History:
         """Stored signals by partition."""
         query = 'SELECT "partition", count(*) FROM signals GROUP BY 1 ORDER BY 1'
         return dict(self._connection.execute(query).fetchall())
+
+    def archived(self, partition: int) -> dict[str, int]:
+        """For each topic the next offset that the archive will read of the partition."""
+        query = 'SELECT topic, max(next_offset) FROM positions WHERE "partition" = %s GROUP BY 1'
+        return dict(self._connection.execute(query, [partition]).fetchall())
+
+    def accounts(self) -> list[Account]:
+        """Where every input went."""
+        return accounts(self._connection, self._tape.table)
 
     def policies(self) -> dict[str, dict[str, Any]]:
         """What each policy_id stands for."""
@@ -160,7 +170,7 @@ class History:
             f'AS rank FROM {source.table} WHERE "partition" = %s AND {source.where} '
             'ORDER BY rank, "offset"'
         )
-        name = f"history_{source.table}"
+        name = f"history_{source.table}_{partition}"
         with self._connection.cursor(name=name, binary=True) as cursor:
             cursor.itersize = _FETCH
             event, fields, n = source.event, source.fields, len(source.fields)

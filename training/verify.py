@@ -26,6 +26,7 @@ from stream.events import Signal, micros
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
 from stream.scoring.state import Due, PartitionState
+from training.accounting import Account
 from training.history import SIGNAL_COLUMNS, History
 from training.replay import Stored
 
@@ -48,17 +49,19 @@ class Difference(msgspec.Struct, frozen=True):
 
 @dataclass
 class Report:
-    """Signals by what became of them, the first differences, and the inputs applied."""
+    """Signals by what became of them, the first differences, and where the inputs went."""
 
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
     inputs: int = 0
+    accounts: list[Account] = field(default_factory=list)
 
     @property
     def proven(self) -> bool:
-        """Whether there was something to compare, and all of it is equal."""
+        """Whether there was something to compare, all of it is equal, and no input is lost."""
         wrong = sum(self.counts[each] for each in ("different", "missing", "extra"))
-        return wrong == 0 and self.counts["equal"] > 0
+        lost = any(account.unaccounted for account in self.accounts)
+        return wrong == 0 and not lost and self.counts["equal"] > 0
 
     def note(self, kind: str, *differences: Difference) -> None:
         """Count one signal; keep its differences while there is room."""
@@ -102,7 +105,7 @@ def verify(
     Refused
         A stored signal names a policy that the table `policies` does not hold.
     """
-    report = Report()
+    report = Report(accounts=history.accounts())
     policies = {
         policy_id: msgspec.convert(policy, Policy)
         for policy_id, policy in history.policies().items()
@@ -132,14 +135,21 @@ class _Partition:
         self._progress = progress
         self._scorers: dict[str, Scorer] = {}
         self._refused = history.refused(partition)
+        self._archived = history.archived(partition)
         self._inputs = history.inputs(partition)
         self._heads = {topic: next(rest, None) for topic, rest in self._inputs.items()}
         self._state: PartitionState | None = None
 
     def compare(self, stored: Iterator[Row], chosen: Chosen) -> None:
-        """Compare until the last stored signal: what came after it may still be on its way."""
+        """Compare until the last stored signal whose inputs are all stored.
+
+        Of those after it, the archive has not read every topic far enough yet.
+        """
         for positions, group in groupby(stored, key=lambda row: row["positions"]):
             rows = list(group)
+            if any(offset >= self._archived.get(topic, 0) for topic, offset in positions.items()):
+                self._report.counts["pending"] += len(rows) + sum(1 for _ in stored)
+                break
             if chosen.until_us is not None and micros(rows[0]["as_of"]) >= chosen.until_us:
                 break
             wanted = {_key(row): row for row in rows}

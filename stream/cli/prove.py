@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +18,7 @@ from stream.events import micros
 from stream.settings import Settings, read_settings
 
 EXIT_NOT_EQUAL = 1
+KINDS = ("equal", "different", "missing", "extra", "pending")
 
 
 def verify(
@@ -65,12 +67,10 @@ def verify_stored(settings: Settings, chosen: Any) -> dict[str, Any]:
             )
     return {
         "proven": found.proven,
-        **{kind: found.counts[kind] for kind in ("equal", "different", "missing", "extra")},
+        **{kind: found.counts[kind] for kind in KINDS},
         "inputs": found.inputs,
-        "differences": [
-            {field: getattr(each, field) for field in each.__struct_fields__}
-            for each in found.differences
-        ],
+        "accounts": msgspec.to_builtins(found.accounts),
+        "differences": msgspec.to_builtins(found.differences),
     }
 
 
@@ -82,11 +82,19 @@ def _show(report: dict[str, Any]) -> None:
     table = Table(title="live = replay" if report["proven"] else "live is NOT replay")
     for column in ("signals", "count"):
         table.add_column(column)
-    for kind in ("equal", "different", "missing", "extra"):
+    for kind in KINDS:
         table.add_row(kind, f"{report[kind]:,}")
     table.add_row("inputs replayed", f"{report['inputs']:,}")
+    inputs = Table(title="where the inputs went")
+    for column in ("topic", "partition", "read", "stored", "dead", "late", "unaccounted"):
+        inputs.add_column(column)
+    for account in report["accounts"]:
+        inputs.add_row(
+            *(f"{value:,}" if type(value) is int else value for value in account.values())
+        )
     console = Console()
     console.print(table)
+    console.print(inputs)
     for each in report["differences"]:
         console.print(
             f"{each['symbol']} {each['signal_id']} {each['field']}: "

@@ -107,6 +107,15 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_good_ones_are_scored(
     assert len(rows_of(worker, "SELECT * FROM signals WHERE trigger = 'tick'", 3)) == 3
     assert len(rows_of(worker, "SELECT * FROM sentiments", 1)) == 1
 
+    rows_of(worker, "SELECT * FROM ticks WHERE ts > '2024-03-05 15:10:01'", 2)
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "verify", "--json"],
+        env=environment(worker),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     policies = {row["policy_id"] for row in rows_of(worker, "SELECT * FROM policies", 1)}
     assert {r["policy_id"] for r in rows_of(worker, "SELECT * FROM signals", 4)} == policies
 

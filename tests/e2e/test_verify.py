@@ -1,0 +1,161 @@
+"""`tapewire verify` on what real workers stored: equal as it is, no tampering goes unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from stream.engine.topics import create_topics
+from stream.events import NewsArticle, Tick, encode
+from stream.settings import Settings
+from tests.e2e.servers import environment, publish, rows_of
+
+pytestmark = pytest.mark.stack
+
+T0 = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+SYMBOLS = ("AAPL", "MSFT", "XOM")
+N_TICKS = 600
+
+
+@pytest.fixture
+def stored(settings: Callable[..., Settings]) -> Settings:
+    """Ten minutes of three symbols with news and corrections, scored live and archived."""
+    mine = settings(mode="live", partitions=2)
+    env = environment(mine, TAPEWIRE_PARTITIONS="2")
+    asyncio.run(create_topics(mine))
+    subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
+    roles = [
+        subprocess.Popen([sys.executable, "-m", "stream.cli", "worker", "--role", role], env=env)
+        for role in ("sentiment", "score", "archive")
+    ]
+    try:
+        for part in range(4):
+            publish(mine, _records(part * N_TICKS // 4, (part + 1) * N_TICKS // 4))
+            rows_of(mine, "SELECT 1 FROM sentiments", 2 * (part + 1))
+        rows_of(mine, "SELECT 1 FROM signals WHERE trigger = 'pane'", 20)
+        rows_of(mine, "SELECT 1 FROM signals WHERE trigger = 'news'", 8)
+        rows_of(mine, "SELECT 1 FROM ticks", N_TICKS)
+    finally:
+        for process in roles:
+            process.send_signal(signal.SIGTERM)
+        for process in roles:
+            process.wait(5)
+    return mine
+
+
+def _records(first: int, end: int) -> Iterator[tuple[str, str, bytes, int]]:
+    for i in range(first, end):
+        at = T0 + i * timedelta(seconds=1)
+        symbol = SYMBOLS[i % len(SYMBOLS)]
+        tick = Tick(symbol=symbol, ts=at, price=100 + (i * 7 % 13) / 10, size=1 + i % 5)
+        yield "ticks", symbol, encode(tick), int(at.timestamp() * 1000)
+    for revision in (1, 2):
+        article = NewsArticle(
+            id=f"n{first}",
+            revision=revision,
+            status="published" if revision == 1 else "corrected",
+            source="wire",
+            published_at=T0 + timedelta(seconds=first),
+            received_at=T0 + timedelta(seconds=first),
+            headline="profit surges" if revision == 1 else "profit falls, shares slump",
+            symbols=("AAPL",),
+        )
+        yield "news", article.id, encode(article), 0
+
+
+def verify(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "verify", "--json", *arguments],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@contextmanager
+def tampered(settings: Settings, statement: str) -> Iterator[None]:
+    """The schema with one statement done, and as it was afterwards."""
+    schema = settings.namespace
+    with psycopg.connect(settings.database.get_secret_value(), autocommit=True) as connection:
+        connection.execute(f"SET search_path = {schema}, public".encode())
+        tables = ("signals", "ticks", "sentiments")
+        for table in tables:
+            connection.execute(f"CREATE TEMP TABLE kept_{table} AS TABLE {table}".encode())
+        assert connection.execute(statement.encode()).rowcount == 1
+        yield
+        for table in tables:
+            connection.execute(f"DELETE FROM {table}".encode())
+            connection.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}".encode())
+
+
+TAMPERING = {
+    "score": (
+        "UPDATE signals SET score = score + 1e-15 WHERE signal_id = (SELECT min(signal_id) "
+        "FROM signals)",
+        lambda found: found["different"] == 1 and found["differences"][0]["field"] == "score",
+    ),
+    "a feature": (
+        "UPDATE signals SET features[1] = coalesce(features[1], 0) + 1e-12 WHERE signal_id = "
+        "(SELECT min(signal_id) FROM signals)",
+        lambda found: [d["field"] for d in found["differences"]] == ["features"],
+    ),
+    "a signal gone": (
+        "DELETE FROM signals WHERE signal_id = (SELECT signal_id FROM signals WHERE "
+        "trigger = 'pane' ORDER BY as_of OFFSET 3 LIMIT 1)",
+        lambda found: found["extra"] == 1,
+    ),
+    "a signal that nothing set off": (
+        "INSERT INTO signals SELECT (jsonb_populate_record(s, jsonb_build_object("
+        "'signal_id', 'made-up', 'trigger_ref', 'made-up'))).* FROM signals s "
+        "WHERE trigger = 'pane' ORDER BY as_of LIMIT 1",
+        lambda found: found["missing"] == 1,
+    ),
+    "a price": (
+        'UPDATE ticks SET price = price * 1.01 WHERE ("partition", "offset") = (SELECT '
+        '"partition", "offset" FROM ticks ORDER BY ts OFFSET 100 LIMIT 1)',
+        lambda found: found["different"] > 0,
+    ),
+    "a tick lost": (
+        'DELETE FROM ticks WHERE ("partition", "offset") = (SELECT "partition", '
+        '"offset" FROM ticks ORDER BY ts OFFSET 100 LIMIT 1)',
+        lambda found: sum(a["unaccounted"] for a in found["accounts"]) == 1,
+    ),
+    "a sentiment": (
+        "UPDATE sentiments SET positive = negative, negative = positive WHERE revision = 2 AND "
+        "article_id = 'n0'",
+        lambda found: found["different"] > 0,
+    ),
+}
+
+
+def test_what_workers_stored_is_proven_and_every_tampering_is_found(stored: Settings) -> None:
+    code, found = verify(stored)
+    assert (code, found["proven"]) == (0, True), found
+    assert found["equal"] >= 28
+    assert found["pending"] == 0
+    by_topic = {each["topic"] for each in found["accounts"] if each["stored"]}
+    assert by_topic == {"news", "ticks"}
+
+    code, one = verify(stored, "--symbol", "XOM", "--since", "2024-03-05T15:05:00")
+    assert code == 0
+    assert 0 < one["equal"] < found["equal"]
+
+    for name, (statement, seen) in TAMPERING.items():
+        with tampered(stored, statement):
+            code, found = verify(stored)
+        assert code == 1, name
+        assert seen(found), (name, found)
+    assert verify(stored)[0] == 0
