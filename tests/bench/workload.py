@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stream.archive.migrate import migrate
+from stream.datasets.dataset import Dataset
 from stream.datasets.loader import load
 from stream.datasets.recorded import open_dataset
 from stream.datasets.synthetic import generate
@@ -38,16 +39,20 @@ def namespace(stack: dict[str, str], **given: object) -> Settings:
     return settings
 
 
-def dataset_of_ticks(n_ticks: int) -> tuple[object, int | None]:
+def dataset_of_ticks(n_ticks: int) -> tuple[Dataset, int | None]:
     """Real trades where they are at hand, else synthetic; and where to stop (us)."""
-    dataset = open_dataset(REAL) if REAL.is_dir() else generate(7, 1.0)
+    dataset: Dataset = open_dataset(REAL) if REAL.is_dir() else generate(7, 1.0)
     ticks = (at for topic, at, _, _ in dataset.events() if topic == "ticks")
     return dataset, next(itertools.islice(ticks, n_ticks, None), None)
 
 
 def preload(settings: Settings, n_ticks: int) -> int:
     """Publish about `n_ticks` with nobody reading; returns how many went in."""
-    dataset, until = dataset_of_ticks(n_ticks)
+    return publish(settings, *dataset_of_ticks(n_ticks))
+
+
+def publish(settings: Settings, dataset: Dataset, until: int | None = None) -> int:
+    """Publish a dataset with nobody reading; returns how many ticks went in."""
     summary = asyncio.run(load(settings, dataset, until_us=until, wait_for=()))
     return summary.events_in["ticks"]
 
@@ -80,23 +85,26 @@ def roles(settings: Settings, *names: str, command: list[str] | None = None) -> 
             process.wait(10)
 
 
-def rate_to_the_end(settings: Settings, group: str, topic: str, *, limit_s: float = 300) -> float:
-    """Records a second between the first and the last committed position of `group`."""
-
-    def position() -> tuple[int, int]:
-        return asyncio.run(lag(settings, group)).get(topic, (0, 1))
-
-    began: tuple[float, int] | None = None
+def rates_to_the_end(
+    settings: Settings, groups: list[str], topic: str, *, limit_s: float = 300
+) -> list[float]:
+    """For each group the records a second from its first committed position to its end."""
+    began: dict[str, tuple[float, int]] = {}
+    rates: dict[str, float] = {}
     until = time.monotonic() + limit_s
     while time.monotonic() < until:
-        at, end = position()
-        now = time.perf_counter()
-        if at > 0 and began is None:
-            began = (now, at)
-        if began is not None and at >= end:
-            return (at - began[1]) / (now - began[0])
+        for group in groups:
+            at, end = asyncio.run(lag(settings, group)).get(topic, (0, 1))
+            now = time.perf_counter()
+            if at > 0 and group not in began:
+                began[group] = (now, at)
+            elif at >= end and group not in rates:
+                since, first = began[group]
+                rates[group] = (at - first) / (now - since)
+        if len(rates) == len(groups):
+            return [rates[group] for group in groups]
         time.sleep(0.05)
-    raise TimeoutError(f"{group} did not reach the end of {topic} in {limit_s:g} s")
+    raise TimeoutError(f"{groups} did not reach the end of {topic} in {limit_s:g} s")
 
 
 def resident_mb(pid: int) -> float:
