@@ -65,21 +65,21 @@ def workers(broker_settings: Settings) -> Iterator[Workers]:
 async def test_killed_worker_leaves_each_output_once_and_the_state_whole(
     broker_settings: Settings, workers: Workers
 ) -> None:
-    publish(broker_settings, "ticks", ticks(4_000))
+    publish(broker_settings, "ticks", ticks(8_000))
     worker = workers.start()
     await until(lambda: n_outputs(broker_settings) > 1_000)
     worker.kill()
     worker.wait()
-    assert n_outputs(broker_settings) < 4_000
+    assert n_outputs(broker_settings) < 8_000
     workers.start()
-    await until(lambda: n_outputs(broker_settings) >= 4_000)
-    assert_each_once(broker_settings, 4_000)
+    await until(lambda: n_outputs(broker_settings) >= 8_000)
+    assert_each_once(broker_settings, 8_000)
 
 
 async def test_sigterm_in_the_middle_loses_and_repeats_nothing(
     broker_settings: Settings, workers: Workers
 ) -> None:
-    publish(broker_settings, "ticks", ticks(3_000))
+    publish(broker_settings, "ticks", ticks(8_000))
     worker = workers.start()
     await until(lambda: n_outputs(broker_settings) > 500)
     began = time.monotonic()
@@ -88,9 +88,9 @@ async def test_sigterm_in_the_middle_loses_and_repeats_nothing(
     assert time.monotonic() - began < 2.0
     before = n_outputs(broker_settings)
     workers.start()
-    await until(lambda: n_outputs(broker_settings) >= 3_000)
-    assert before < 3_000
-    assert_each_once(broker_settings, 3_000)
+    await until(lambda: n_outputs(broker_settings) >= 8_000)
+    assert before < 8_000
+    assert_each_once(broker_settings, 8_000)
 
 
 async def test_a_second_worker_takes_partitions_in_mid_chunk_and_gives_them_back(
