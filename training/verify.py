@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from math import copysign
 from typing import Any
 
 import msgspec
@@ -178,16 +179,28 @@ class _Partition:
         on_news = row["trigger"] == "news" and not policy.news_waits_for_time
         last_topic = "sentiment" if on_news else policy.tape
         due: list[Due] = []
-        while True:
-            ready = [
-                (topic == last_topic and head.offset == positions[topic], *rank)
-                for topic, head in self._heads.items()
-                if head is not None and head.offset <= positions.get(topic, -1)
-                for rank in [_rank(topic, head, policy)]
-            ]
-            if not ready:
-                return due
-            topic = min(ready)[-1]
+        while ready := self._ready(positions):
+            if len(ready) > 1:
+                ranked = []
+                for topic, head in ready:
+                    set_it_off = topic == last_topic and head.offset == positions[topic]
+                    ranked.append((set_it_off, *_rank(topic, head, policy)))
+                self._apply(min(ranked)[-1], due)
+            else:
+                topic = ready[0][0]
+                self._apply_alone(topic, positions[topic], due)
+        return due
+
+    def _ready(self, positions: Mapping[str, int]) -> list[tuple[str, Stored]]:
+        return [
+            (topic, head)
+            for topic, head in self._heads.items()
+            if head is not None and head.offset <= positions.get(topic, -1)
+        ]
+
+    def _apply_alone(self, topic: str, through: int, due: list[Due]) -> None:
+        """Apply a topic as far as `through`, when no other has anything before that."""
+        while (head := self._heads[topic]) is not None and head.offset <= through:
             self._apply(topic, due)
 
     def _apply(self, topic: str, due: list[Due]) -> None:
@@ -291,11 +304,11 @@ def _key(row: Row) -> Key:
 
 def _same(stored: Any, replayed: Any) -> bool:
     """Equal as bits: of floats also the sign of zero."""
-    if isinstance(stored, float) and isinstance(replayed, float):
-        return stored.hex() == replayed.hex()
-    if isinstance(stored, list) and isinstance(replayed, list):
-        return len(stored) == len(replayed) and all(map(_same, stored, replayed))
-    return bool(stored == replayed)
+    if stored != replayed:
+        return False
+    if isinstance(stored, list):
+        return all(a or _same(a, b) for a, b in zip(stored, replayed, strict=True))
+    return not isinstance(stored, float) or copysign(1.0, stored) == copysign(1.0, replayed)
 
 
 def _difference(row: Row, column: str, replayed: object) -> Difference:

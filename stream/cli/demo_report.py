@@ -133,7 +133,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     table.add_row("seconds", ", ".join(f"{k} {v}" for k, v in summary["elapsed_s"].items()))
     out.print(table)
     out.print(
-        'Next: tapewire sql "SELECT * FROM latest_signals" (also .venv/bin/tapewire), or tail a '
-        "topic on servers of yours; see README.",
+        "Next: .venv/bin/tapewire verify proves that replay gives the same signals;\n"
+        '.venv/bin/tapewire sql "SELECT * FROM latest_signals" shows them.',
         markup=False,
     )
