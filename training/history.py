@@ -73,6 +73,10 @@ class History:
             for each in tables
         )
 
+    def n_panes(self) -> int:
+        """How many panes or bars are stored."""
+        return int(self._one("SELECT count(*) FROM bars"))
+
     def sentiment_model(self) -> str | None:
         """The model that made most of the stored scores; None without scores."""
         found = self._one(
@@ -87,22 +91,12 @@ class History:
             yield partition, self._events(partition)
 
     def _events(self, partition: int) -> Iterator[Stored]:
-        yield from (each for _, _, each in self._read(_INSTRUMENTS, partition))
-        tape = merge(
-            self._read(self._tape, partition),
-            self._read(_CLOCK, partition),
-            key=lambda read: read[:2],
-        )
-        inputs = (
-            ((each.at_us // 1000, 0), each)
-            for each in merge(
-                (each for _, _, each in self._read(_ACTIONS, partition)),
-                (each for _, _, each in self._read(_SENTIMENT, partition)),
-                key=lambda each: each.at_us // 1000,
-            )
-        )
-        tape_inputs = (((each.at_us // 1000, 1), each) for _, _, each in tape)
-        for _, each in merge(inputs, tape_inputs, key=lambda read: read[0]):
+        inputs = self.inputs(partition)
+        yield from inputs.pop("instruments")
+        tape = ((each.at_us // 1000, 1, each) for each in inputs.pop(self._tape.table))
+        others = merge(inputs["actions"], inputs["sentiment"], key=lambda each: each.at_us // 1000)
+        ahead = ((each.at_us // 1000, 0, each) for each in others)
+        for _, _, each in merge(ahead, tape, key=lambda read: read[:2]):
             yield each
 
     def inputs(self, partition: int) -> dict[str, Iterator[Stored]]:

@@ -18,6 +18,8 @@ from stream.events import micros
 from stream.settings import Settings, read_settings
 
 EXIT_NOT_EQUAL = 1
+MOMENTS = 400  # that --lookahead aims at
+MOST_SHOWN = 20
 KINDS = ("equal", "different", "missing", "extra", "pending")
 
 
@@ -25,6 +27,10 @@ def verify(
     since: Annotated[datetime | None, typer.Option(help="First as_of to compare, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(help="as_of to stop before, UTC.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Compare one symbol's signals.")] = None,
+    lookahead: Annotated[
+        bool, typer.Option(help="Instead: does any feature read what came after its cut?")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the moments that --lookahead probes.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Make every stored signal again from its recorded inputs; exit code 0 only if all are equal.
@@ -35,11 +41,49 @@ def verify(
     """
     from training.verify import Chosen
 
-    chosen = Chosen(_micros(since), _micros(until), symbol)
-    report = verify_stored(read_settings(), chosen)
-    print(json.dumps(report)) if as_json else _show(report)
+    if lookahead:
+        if since or until or symbol:
+            raise Refused("--lookahead: expected no --since, --until or --symbol beside it")
+        report = look_ahead_stored(read_settings(), seed)
+        show = _show_look_ahead
+    else:
+        report = verify_stored(read_settings(), Chosen(_micros(since), _micros(until), symbol))
+        show = _show
+    print(json.dumps(report)) if as_json else show(report)
     if not report["proven"]:
         raise typer.Exit(EXIT_NOT_EQUAL)
+
+
+def look_ahead_stored(settings: Settings, seed: int) -> dict[str, Any]:
+    """Which features of the stored policies moved with what came after a sample of moments."""
+    from stream.cli.demo import last_demo_database
+    from stream.scoring.policy import Policy
+    from training.history import open_history
+    from training.lookahead import look_ahead
+
+    moments, moved = 0, []
+    with (
+        last_demo_database(settings) as (dsn, schema),
+        open_history(dsn, schema) as history,
+        step_progress("look-ahead") as progress,
+    ):
+        n, n_panes = max(1, history.n_events()), max(1, history.n_panes())
+        for policy in history.policies().values():
+            found = look_ahead(
+                history.partitions(),
+                msgspec.convert(policy, Policy),
+                seed=seed,
+                share=MOMENTS / n_panes,
+                applied=lambda done: progress("probing", done / n),
+            )
+            moments += found.moments
+            moved += found.moved
+    return {
+        "proven": moments > 0 and not moved,
+        "moments": moments,
+        "features": sorted({each.feature for each in moved}),
+        "moved": msgspec.to_builtins(moved[:MOST_SHOWN]),
+    }
 
 
 def verify_stored(settings: Settings, chosen: Any) -> dict[str, Any]:
@@ -99,5 +143,17 @@ def _show(report: dict[str, Any]) -> None:
         console.print(
             f"{each['symbol']} {each['signal_id']} {each['field']}: "
             f"stored {each['stored']}, replayed {each['replayed']}",
+            markup=False,
+        )
+
+
+def _show_look_ahead(report: dict[str, Any]) -> None:
+    console = Console()
+    features = ", ".join(report["features"])
+    console.print(f"{report['moments']} moments probed; looking ahead: {features or 'none'}")
+    for each in report["moved"]:
+        console.print(
+            f"{each['symbol']} {each['feature']} at {each['cut_us']} us: was {each['was']}, "
+            f"{each['became']} after {each['after']}",
             markup=False,
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime, time
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from stream.events import (
 from stream.features.news import NewsItem
 from stream.features.panes import Pane
 from stream.features.symbol import NewsChange, SymbolState
+from stream.features.vector import FeatureSet
 from stream.scoring.policy import Policy
 
 
@@ -54,9 +56,14 @@ class Due(NamedTuple):
 
 
 class PartitionState:
-    """All symbols of one partition. `late_by` tells how late the last late record was, in us."""
+    """All symbols of one partition. `late_by` tells how late the last late record was, in us.
 
-    def __init__(self, partition: int, policy: Policy) -> None:
+    Parameters
+    ----------
+    features : a variant of the policy's feature set, for experiments.
+    """
+
+    def __init__(self, partition: int, policy: Policy, features: FeatureSet | None = None) -> None:
         self.partition = partition
         self.policy = policy
         self.event_time = 0
@@ -64,7 +71,7 @@ class PartitionState:
         self.symbols: dict[str, SymbolState] = {}
         self.instruments: dict[str, Instrument] = {}
         self.closed: list[tuple[str, Pane]] = []  # panes closed and not yet taken
-        self._features = policy.features
+        self._features = policy.features if features is None else features
         self._pane_us = self._features.pane_us
         self._open: dict[int, set[str]] = {}  # pane end -> symbols that traded in it
         self._first_end: int | None = None
@@ -289,6 +296,18 @@ class PartitionState:
     def _calendar(self, symbol: str) -> str:
         instrument = self.instruments.get(symbol)
         return self.policy.calendar if instrument is None else instrument.calendar
+
+    def copy_of(self, symbol: str) -> PartitionState:
+        """A state of this one symbol that goes its own way from here."""
+        copy = PartitionState(self.partition, self.policy, self._features)
+        copy.event_time = self.event_time
+        copy.symbols = {symbol: deepcopy(self.symbols[symbol])}
+        copy.instruments = dict(self.instruments)
+        copy._sessions = dict(self._sessions)
+        copy._open = {end: {symbol} for end, symbols in self._open.items() if symbol in symbols}
+        copy._first_end = min(copy._open, default=None)
+        copy._held = [held for held in self._held if held[2].symbol == symbol]
+        return copy
 
     # -- checkpoints ---------------------------------------------------------------------------
 

@@ -153,6 +153,10 @@ def test_what_workers_stored_is_proven_and_every_tampering_is_found(stored: Sett
     assert code == 0
     assert 0 < one["equal"] < found["equal"]
 
+    code, found = verify(stored, "--lookahead")
+    assert (code, found["features"]) == (0, [])
+    assert found["moments"] > 10
+
     for name, (statement, seen) in TAMPERING.items():
         with tampered(stored, statement):
             code, found = verify(stored)

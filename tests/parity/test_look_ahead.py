@@ -1,0 +1,68 @@
+"""The look-ahead check is silent on our features and names one that reads past its cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from stream.datasets.synthetic import generate
+from stream.features.groups import Feature, Group, Values
+from stream.features.vector import FEATURE_SETS
+from stream.features.view import View
+from stream.scoring.policy import Policy
+from tests.history import stored_history
+from training.lookahead import LookAhead, look_ahead
+
+
+def policy(feature_set: str = "intraday") -> Policy:
+    return Policy(
+        feature_set=feature_set,
+        feature_set_version=FEATURE_SETS[feature_set].version,
+        tape="ticks",
+        calendar="XNYS",
+        lateness_us=2_000_000,
+        max_ahead_us=60_000_000,
+        feed_delay_s=60.0,
+        scoring_delay_s=1.0,
+        staleness_s=300.0,
+        confidence=0.65,
+        model_max_age_s=None,
+        score_every_tick=False,
+        require_instruments=False,
+        rules_may_act=False,
+        news_waits_for_time=True,
+    )
+
+
+def looked(seed: int) -> LookAhead:
+    history = stored_history(generate(3, 1.0, n_symbols=2, n_sessions=2), 1)
+    return look_ahead(history, policy(), seed=seed, share=0.05)
+
+
+def newest_close(view: View) -> Values:
+    """The close of the newest pane there is, not of the newest one at the cut."""
+    return [view.panes.closes[-1] if view.panes.closes else None]
+
+
+def newest_polarity(view: View) -> Values:
+    return [view.news.polarities[-1] if view.news.polarities else None]
+
+
+def test_our_features_do_not_look_ahead() -> None:
+    found = looked(seed=5)
+    assert found.moments > 30
+    assert found.moved == []
+
+
+@pytest.mark.parametrize("cheat", [newest_close, newest_polarity])
+def test_a_feature_that_reads_past_its_cut_is_named(
+    cheat: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = cheat.__name__  # type: ignore[attr-defined]
+    group = Group((Feature(name, "1", "all", "(-inf, inf)", "never"),), cheat)  # type: ignore[arg-type]
+    honest = FEATURE_SETS["intraday"]
+    monkeypatch.setitem(FEATURE_SETS, "intraday", replace(honest, groups=(*honest.groups, group)))
+    found = looked(seed=5)
+    assert found.features == [name]
+    assert {each.after for each in found.moved} == {"the events that came", "noise"}
