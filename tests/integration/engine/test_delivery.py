@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 
 from stream.engine.app import run_role
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
@@ -93,19 +95,30 @@ async def test_sigterm_in_the_middle_loses_and_repeats_nothing(
     assert_each_once(broker_settings, 8_000)
 
 
+def n_members(settings: Settings) -> int:
+    """Workers of the group, once they have agreed on who has what."""
+    group = settings.group("score")
+    admin = AdminClient({"bootstrap.servers": settings.broker})
+    found = admin.describe_consumer_groups([group])[group].result()
+    return len(found.members) if found.state is ConsumerGroupState.STABLE else 0
+
+
 async def test_a_second_worker_takes_partitions_in_mid_chunk_and_gives_them_back(
     broker_settings: Settings, running: Running, workers: Workers
 ) -> None:
     spec = counting(make_step=lambda partition: CountingStep(partition, slow_s=_SLOW_S))
-    publish(broker_settings, "ticks", ticks(6_000))
+    publish(broker_settings, "ticks", ticks(12_000))
     async with running(broker_settings, spec) as role:
         await until(lambda: n_outputs(broker_settings) > 500, role=role)
         second = workers.start()
-        await until(lambda: n_outputs(broker_settings) > 4_000, role=role)
+        await until(lambda: n_members(broker_settings) == 2, role=role)
+        n_before = n_outputs(broker_settings)
+        await until(lambda: n_outputs(broker_settings) > n_before + 1_000, role=role)
+        assert n_before < 10_000
         second.terminate()
         assert await asyncio.to_thread(second.wait, 10) == 0
-        await until(lambda: n_outputs(broker_settings) >= 6_000, role=role)
-    assert_each_once(broker_settings, 6_000)
+        await until(lambda: n_outputs(broker_settings) >= 12_000, role=role)
+    assert_each_once(broker_settings, 12_000)
 
 
 async def test_restored_state_is_the_state_that_was(

@@ -100,7 +100,7 @@ def test_model_that_knows_only_how_much_it_moves_fails_on_direction():
     y = np.where(y == 1, 1, 2 * draw.integers(0, 2, 3_000))
     judged = make_judged(p=p, y=y)
     assert says(judged, "log-loss minus")[1].says == "PASS"
-    assert says(judged, "the same of up")[1].says == "FAIL"
+    assert says(judged, "log-loss of up")[1].says == "FAIL"
 
 
 def test_scores_against_returns_fail():
@@ -125,7 +125,7 @@ def test_bootstrap_draws_whole_blocks():
     few = make_judged(n=20, seed=5)
     p, y = np.repeat(few.p, 150, axis=0), np.repeat(few.y, 150)
     by_day = np.repeat(np.arange(20), 150) * DAY
-    assert says(make_judged(p=p, y=y, as_of_us=by_day), "the same of up")[1].says == "FAIL"
+    assert says(make_judged(p=p, y=y, as_of_us=by_day), "log-loss of up")[1].says == "FAIL"
     mixed = np.random.default_rng(0).permutation(3_000)
     spread = make_judged(p=p[mixed], y=y[mixed], as_of_us=by_day)
-    assert says(spread, "the same of up")[1].says == "PASS"
+    assert says(spread, "log-loss of up")[1].says == "PASS"
