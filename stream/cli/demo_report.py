@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import bisect
 import statistics
 import time
 from typing import Any
 
 import psycopg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
-from stream.engine.topics import reader_options
+from stream.engine.clients import reader
 from stream.events import Signal, decode, micros
 from stream.settings import Settings
 
@@ -52,11 +51,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Read new signals until cancelled."""
-        consumer = AIOKafkaConsumer(
-            **reader_options(self._settings, committed=False), fetch_max_wait_ms=20
-        )
-        await consumer.start()
-        try:
+        async with reader(self._settings, committed=False, fetch_max_wait_ms=20) as consumer:
             topic = self._settings.topic("signals")
             everywhere = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
             consumer.assign(everywhere)
@@ -67,8 +62,6 @@ class Watcher:
                 for records in fetched.values():
                     for record in records:
                         self._see(decode(Signal, record.value), now)
-        finally:
-            await asyncio.shield(consumer.stop())
 
     def _see(self, signal: Signal, now: float) -> None:
         i = bisect.bisect_left(self._at, micros(signal.as_of))

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 
 from stream.clock.calendar import ticks_between, ticks_in_force
 from stream.clock.calendars import CalendarsInUse
+from stream.engine.clients import client_options, started
 from stream.engine.signals import stop_on_signals
-from stream.engine.topics import client_options
 from stream.errors import Refused
 from stream.events import MARKET_KEY, ClockTick, encode, micros, moment
 from stream.settings import Settings
@@ -62,10 +62,10 @@ async def run_clock(
     delay_us = int(settings.market_delay_s * 1e6)
     in_use = CalendarsInUse(settings)
     producer = AIOKafkaProducer(**client_options(settings), acks="all")
-    await producer.start()
     known: set[str] = set()
     reached = now() - delay_us - BEAT_US
     try:
+        await started(producer)
         await in_use.start()
         while not stop.is_set():
             until = now() - delay_us

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.clock.calendar import ticks_in_force
-from stream.engine.topics import client_options
+from stream.engine.clients import client_options, started
 from stream.errors import Refused
 from stream.events import Instrument, decode
 from stream.settings import Settings
@@ -34,7 +34,7 @@ class CalendarsInUse:
         """Connect, and read what is there."""
         for calendar in self._found:
             ticks_in_force(calendar, _SOME_TIME_US)  # a setting that names no calendar ends it here
-        await self._consumer.start()
+        await started(self._consumer)
         topic = self._settings.topic("instruments")
         places = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
         self._consumer.assign(places)

@@ -8,9 +8,10 @@ from typing import Any
 
 import aiokafka
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
-from stream.engine.topics import client_options, partition_of, reader_options
+from stream.engine.clients import client_options, reader, started
+from stream.engine.topics import partition_of
 from stream.errors import Rejected
 from stream.settings import Settings
 
@@ -64,7 +65,7 @@ class PartitionProducer:
             max_request_size=4 * _BATCH_BYTES,
             acks="all",
         )
-        await self._producer.start()
+        await started(self._producer)
         await self._producer.begin_transaction()
 
     async def close(self) -> None:
@@ -153,13 +154,9 @@ async def read_state(
     tp = TopicPartition(settings.topic(f"{role}-state"), partition)
     slots: dict[bytes, bytes] = {}
     meta: Meta | None = None
-    consumer = AIOKafkaConsumer(
-        **reader_options(settings),
-        fetch_max_wait_ms=20,
-        max_partition_fetch_bytes=8 << 20,
-    )
-    await consumer.start()
-    try:
+    async with reader(
+        settings, fetch_max_wait_ms=20, max_partition_fetch_bytes=8 << 20
+    ) as consumer:
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
         await consumer.seek_to_beginning(tp)
@@ -175,6 +172,4 @@ async def read_state(
                         slots.pop(record.key, None)
                     else:
                         slots[record.key] = record.value
-    finally:
-        await consumer.stop()
     return slots, meta

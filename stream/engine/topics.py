@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import lru_cache
-from typing import Any
 
 from aiokafka.partitioner import murmur2
 from confluent_kafka import (
@@ -203,20 +202,3 @@ def _partition_lag_by_consumer(
 
 def _logical(settings: Settings, full: str) -> str:
     return full.removeprefix(settings.topic(""))
-
-
-def client_options(settings: Settings) -> dict[str, Any]:
-    """What every aiokafka client of this namespace is made with."""
-    return {"bootstrap_servers": settings.broker}
-
-
-def reader_options(settings: Settings, *, committed: bool = True) -> dict[str, Any]:
-    """The same for a consumer outside any group. The embedded broker's batches fail their CRC."""
-    isolated = committed and not settings.embedded
-    return {
-        **client_options(settings),
-        "enable_auto_commit": False,
-        "auto_offset_reset": "earliest",
-        "isolation_level": "read_committed" if isolated else "read_uncommitted",
-        "check_crcs": not settings.embedded,
-    }

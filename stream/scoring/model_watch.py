@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from models.artifact import ArtifactError
 from models.scorer import Scorer
-from stream.engine.topics import reader_options
+from stream.engine.clients import reader
 from stream.events import ModelChanged, decode
 from stream.scoring.step import ModelInForce
 from stream.settings import Settings
@@ -32,12 +32,7 @@ async def watch_models(
 
     `load` fetches and checks an artifact, and may block; what it refuses leaves `in_force` alone.
     """
-    consumer = AIOKafkaConsumer(
-        **reader_options(settings),
-        fetch_max_wait_ms=100,
-    )
-    await consumer.start()
-    try:
+    async with reader(settings, fetch_max_wait_ms=100) as consumer:
         topic = settings.topic("models")
         while not (partitions := consumer.partitions_for_topic(topic)):
             await consumer._client.force_metadata_update()
@@ -61,8 +56,6 @@ async def watch_models(
                 latest = None
             if all(positions):
                 caught_up.set()
-    finally:
-        await consumer.stop()
 
 
 def _read(raw: bytes | None) -> ModelChanged | None:

@@ -1,6 +1,8 @@
 """Exactly once, whatever ends a worker."""
 
 import asyncio
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -144,6 +146,13 @@ async def test_restored_state_is_the_state_that_was(
         assert meta.positions == {"ticks": n}
         assert meta.counts == {"ticks": {"delivered": n, "applied": n}}
     assert b"0-0" not in steps[0].counts
+
+
+async def test_reading_the_state_may_be_cut_at_any_moment(broker_settings: Settings) -> None:
+    for cut_s in (0.0, 0.001, 0.002, 0.005, 0.01, 0.02):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(read_state(broker_settings, "score", 0), cut_s)
+        gc.collect()  # a consumer left open would warn, and a warning fails the test
 
 
 async def test_a_zombies_outputs_and_state_are_never_seen(broker_settings: Settings) -> None:
