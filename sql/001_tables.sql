@@ -182,6 +182,7 @@ CREATE TABLE IF NOT EXISTS signals (
     feature_set text NOT NULL,
     feature_set_version integer NOT NULL,
     policy_id text NOT NULL,
+    build text NOT NULL,
     features double precision[] NOT NULL,
     features_by_name jsonb,  -- set only where the names are not those of feature_sets
     reasons text[] NOT NULL,

@@ -34,9 +34,14 @@ CREATE TABLE IF NOT EXISTS ml_alias_moves (
 );
 CREATE INDEX IF NOT EXISTS ml_alias_moves_alias ON ml_alias_moves (alias, id DESC);
 
--- What a signal's policy_id stands for.
+-- What a signal's policy_id and build stand for.
 CREATE TABLE IF NOT EXISTS policies (
     policy_id text PRIMARY KEY,
     policy jsonb NOT NULL,
+    first_seen timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS builds (
+    build_id text PRIMARY KEY,
+    build jsonb NOT NULL,
     first_seen timestamptz NOT NULL DEFAULT now()
 );

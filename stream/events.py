@@ -217,6 +217,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     feature_set: Word
     feature_set_version: int
     policy_id: Word
+    build: str
     features: dict[str, float | None]
     reasons: tuple[str, ...]
     evidence: tuple[Ident, ...]

@@ -228,7 +228,14 @@ class _Partition:
             return
         positions = row["positions"]
         signal = build_signal(
-            due, scorer, policy, policy.policy_id, positions, rules_because=because, emitted_at_us=0
+            due,
+            scorer,
+            policy,
+            policy.policy_id,
+            positions,
+            rules_because=because,
+            build=row["build"],
+            emitted_at_us=0,
         )
         replayed = columns_of(signal)
         differing = [c for c in SIGNAL_COLUMNS if not _same(row[c], replayed[c])]

@@ -96,9 +96,9 @@ TABLES: dict[str, Table] = {
             "p_neutral:float p_bullish:float confidence:float score:float "
             "expected_return_bps:float actionable:bool abstain_reason:text model_name:text "
             "model_version:text model_role:text feature_set:text feature_set_version:int4 "
-            "policy_id:text features:floats features_by_name:json reasons:texts evidence:texts "
-            "positions:json last_tick_age_s:float last_news_age_s:float model_age_s:float "
-            "emitted_at:time",
+            "policy_id:text build:text features:floats features_by_name:json reasons:texts "
+            "evidence:texts positions:json last_tick_age_s:float last_news_age_s:float "
+            "model_age_s:float emitted_at:time",
         ),
         _table(
             "late_events",
@@ -178,7 +178,7 @@ def _signal(e: events.Signal, names_of: NamesOf) -> Row:
         e.signal_id, e.signal_key, e.revision, e.symbol, time_us(e.as_of), time_us(e.valid_until),
         e.horizon, e.trigger, e.trigger_ref, e.direction, p.bearish, p.neutral, p.bullish,
         e.confidence, e.score, e.expected_return_bps, e.actionable, e.abstain_reason, model.name,
-        model.version, model.role, e.feature_set, version, e.policy_id,
+        model.version, model.role, e.feature_set, version, e.policy_id, e.build,
         floats(tuple(e.features.values())), named, texts(e.reasons), texts(e.evidence),
         jsonb(e.positions), fresh.last_tick_age_s, fresh.last_news_age_s, fresh.model_age_s,
         time_us(e.emitted_at),

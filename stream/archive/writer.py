@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +11,15 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from stream.archive.sink import Behind, Chunk, Sink
-from stream.errors import Unavailable
+from stream.engine.patience import insist
 
 log = structlog.get_logger()
 
 MAX_RECORDS = 10_000
 _ENOUGH = 5_000  # records worth a write without waiting for more
 MAX_WAIT_S = 0.1  # half of what a loader may wait for an acknowledgement; the rest is the commit
-_LOG_EVERY_S = 10.0
-_LONGEST_PAUSE_S = 5.0
 _CLOSE_S = 2.0
 T = TypeVar("T")
 
@@ -50,8 +46,6 @@ class Writer:
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "archive-sink")
-        self._logged_at = -_LOG_EVERY_S
-        self._away_since: float | None = None
 
     async def positions(self, topic_ids: list[str]) -> dict[tuple[str, int], int]:
         """See `Sink.positions`; waits for a database that is away."""
@@ -115,26 +109,4 @@ class Writer:
 
     async def _insist(self, call: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential(multiplier=0.1, max=_LONGEST_PAUSE_S),
-            before_sleep=self._log_rarely,
-        ):
-            with attempt:
-                result = await loop.run_in_executor(self._thread, call)
-        if self._away_since is not None:
-            log.info("database is back", away_s=round(time.monotonic() - self._away_since, 1))
-            self._away_since, self._logged_at = None, -_LOG_EVERY_S
-        return result
-
-    def _log_rarely(self, state: RetryCallState) -> None:
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-        if now - self._logged_at >= _LOG_EVERY_S and state.outcome is not None:
-            self._logged_at = now
-            log.warning(
-                "database is away, archive waits",
-                error=str(state.outcome.exception()),
-                pending_records=self._n_pending,
-            )
+        return await insist(lambda: loop.run_in_executor(self._thread, call), "the database")

@@ -1,7 +1,7 @@
 """The command line's root: its verbs, its errors, its exit codes.
 
-0 done; 1 a check found something wrong; 2 a setting, state or server does not fit; 3 a model was
-refused by its gates; 130 stopped by Ctrl-C.
+0 done; 1 a check found something wrong; 2 a setting or state does not fit; 3 a model was refused by
+its gates; 4 signals come from another build; 5 a server is away; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import typer
 from rich.console import Console
 
 from stream.cli import demo, learn, look, prove, run
-from stream.errors import Refused, TapewireError
+from stream.errors import Refused, TapewireError, Unavailable
 
 EXIT_REFUSED = 2
 EXIT_MODEL_REFUSED = 3
+EXIT_UNAVAILABLE = 5
 
 app = typer.Typer(
     name="tapewire",
@@ -25,8 +26,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 a check failed, 2 a setting or server does not fit, "
-    "3 a model was refused, 130 stopped by Ctrl-C. Settings: TAPEWIRE_* (README, Settings).",
+    epilog="Exit codes: 0 done, 1 a check failed, 2 a setting does not fit, 3 a model was refused, "
+    "4 signals of another build, 5 a server is away, 130 stopped by Ctrl-C. "
+    "Settings: TAPEWIRE_* (README, Settings).",
 )
 app.command()(demo.demo)
 app.command()(run.worker)
@@ -66,6 +68,9 @@ def main() -> None:
     except learn.ModelRefused as error:
         _say(error)
         sys.exit(EXIT_MODEL_REFUSED)
+    except Unavailable as error:
+        _say(error)
+        sys.exit(EXIT_UNAVAILABLE)
     except (Refused, TapewireError) as error:
         _say(error)
         sys.exit(EXIT_REFUSED)

@@ -49,11 +49,12 @@ def worker(
 
 async def _one(settings: Settings, role: str, run: Callable[[Settings], Awaitable[None]]) -> None:
     from stream import metrics
+    from stream.engine.patience import insist
     from stream.engine.topics import create_topics
 
     if settings.metrics_port:
         metrics.serve(settings.metrics_port + ROLES.index(role))
-    await create_topics(settings)
+    await insist(lambda: create_topics(settings), "the broker")
     await run(settings)
 
 

@@ -45,7 +45,7 @@ def topic_names() -> tuple[str, ...]:
 def topic_config(name: str, settings: Settings) -> dict[str, str]:
     """The broker's settings for the logical topic `name`."""
     if name in STATES:
-        return dict(_STATE_CONFIG)
+        return _STATE_CONFIG | _safe(settings)
     config = {}
     if name in ("instruments", "models"):
         config["cleanup.policy"] = "compact"
@@ -54,7 +54,12 @@ def topic_config(name: str, settings: Settings) -> dict[str, str]:
         config["message.timestamp.type"] = "CreateTime"
     elif name in INPUTS:
         config["message.timestamp.type"] = "LogAppendTime"
-    return config
+    return config | _safe(settings)
+
+
+def _safe(settings: Settings) -> dict[str, str]:
+    """With three replicas or more a record is acknowledged when two have it: one may go."""
+    return {"min.insync.replicas": "2"} if settings.replication >= 3 else {}
 
 
 async def create_topics(settings: Settings) -> None:

@@ -14,9 +14,10 @@ from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.events import ModelChanged
 from stream.features.vector import FEATURE_SETS
+from stream.scoring.build import this_build
 from stream.scoring.model_watch import watch_models
 from stream.scoring.policy import Policy
-from stream.scoring.policy_record import record_policy
+from stream.scoring.records import record
 from stream.scoring.step import ModelInForce, ScoreStep
 from stream.settings import Settings
 
@@ -54,6 +55,7 @@ def rules_model(policy: Policy) -> RulesModel:
 async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the role until `stop` or a signal; a new champion takes over between two chunks."""
     policy = policy_of(settings)
+    build = this_build()
     in_force = ModelInForce(rules_model(policy))
 
     def load(change: ModelChanged) -> Scorer:
@@ -70,6 +72,7 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
             settings.partitions,
             policy,
             in_force,
+            build=build.build_id,
             clock=lambda: time.time_ns() // 1000,
             stamp_outputs=settings.mode == "replay",
         )
@@ -83,7 +86,7 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
     )
     caught_up = asyncio.Event()
     watch = asyncio.create_task(watch_models(settings, in_force, load, caught_up=caught_up))
-    recording = asyncio.create_task(record_policy(settings, policy))
+    recording = asyncio.create_task(record(settings, policy, build))
     role: asyncio.Task[None] | None = None
     try:
         with contextlib.suppress(TimeoutError):

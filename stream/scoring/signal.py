@@ -28,6 +28,7 @@ def build_signal(
     positions: Mapping[str, int],
     *,
     rules_because: str | None,
+    build: str,
     emitted_at_us: int,
 ) -> Signal:
     """The signal for `due`, scored by `scorer`.
@@ -36,6 +37,7 @@ def build_signal(
     ----------
     rules_because : why the rules model speaks in the champion's place; None when it does not.
     positions : for each input topic the last offset applied in this partition.
+    build : names the code and platform that computes; outside the signal's identity.
     emitted_at_us : wall clock in microseconds; outside the signal's identity.
     """
     score = scorer.score(due.vector)
@@ -85,6 +87,7 @@ def build_signal(
         feature_set=policy.feature_set,
         feature_set_version=policy.feature_set_version,
         policy_id=policy_id,
+        build=build,
         features=features,
         reasons=reasons(due, features, rules_because),
         evidence=due.evidence,

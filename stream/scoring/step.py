@@ -53,6 +53,7 @@ class ScoreStep:
         policy: Policy,
         model: ModelInForce,
         *,
+        build: str,
         clock: Callable[[], int],
         stamp_outputs: bool,
     ) -> None:
@@ -64,6 +65,7 @@ class ScoreStep:
         self._policy_id = policy.policy_id
         self._shared = model
         self._champion = model.champion
+        self._build = build
         self._clock = clock
         self._stamp_outputs = stamp_outputs
         self._own_keys: set[bytes] = set()
@@ -94,6 +96,7 @@ class ScoreStep:
                 self._policy_id,
                 self.positions,
                 rules_because=rules_because,
+                build=self._build,
                 emitted_at_us=self._clock(),
             )
             self._send(out, "signals", one.symbol, signal, one.as_of)
@@ -173,6 +176,7 @@ class ScoreStep:
             "feature_set": self._policy.feature_set,
             "feature_set_version": self._policy.feature_set_version,
             "policy_id": self._policy_id,
+            "build": self._build,
             "model": None if self._champion is None else self._champion.version,
         }
 

@@ -65,7 +65,13 @@ def run(stack: dict[str, str]) -> dict[str, object]:
 def _pass(settings: Settings, records: list[Record], out: Outputs) -> float:
     policy = policy_of(settings)
     step = ScoreStep(
-        0, 1, policy, ModelInForce(rules_model(policy)), clock=lambda: 0, stamp_outputs=True
+        0,
+        1,
+        policy,
+        ModelInForce(rules_model(policy)),
+        build="bench",
+        clock=lambda: 0,
+        stamp_outputs=True,
     )
     began = time.perf_counter()
     for record in records:

@@ -67,6 +67,7 @@ async def main() -> None:
                     settings.partitions,
                     policy,
                     model,
+                    build="bench",
                     clock=lambda: 0,
                     stamp_outputs=True,
                 )

@@ -36,7 +36,7 @@ def worker(settings: Callable[..., Settings]) -> Iterator[Settings]:
     process = subprocess.Popen([sys.executable, "-m", "stream.cli", "worker"], env=env)
     yield mine
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
 
 
 def publish(settings: Settings, records: list[tuple[str, str, msgspec.Struct, datetime]]) -> None:

@@ -43,7 +43,7 @@ def worker(settings: Callable[..., Settings]) -> Iterator[Settings]:
     yield mine
     for process in roles:
         process.send_signal(signal.SIGTERM)
-    assert [process.wait(5) for process in roles] == [0, 0, 0]
+    assert [process.wait(30) for process in roles] == [0, 0, 0]
 
 
 def tick(at: datetime, symbol: str = "AAPL", **changes: object) -> tuple[str, str, bytes, int]:

@@ -49,7 +49,7 @@ def stored(settings: Callable[..., Settings]) -> Settings:
         for process in roles:
             process.send_signal(signal.SIGTERM)
         for process in roles:
-            process.wait(5)
+            process.wait(30)
     return mine
 
 

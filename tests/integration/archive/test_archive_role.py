@@ -50,7 +50,7 @@ async def archiving(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(role, 10)
+        await asyncio.wait_for(role, 30)
 
 
 def publish(settings: Settings, topic: str, records: list[tuple[bytes, bytes, int]]) -> None:
@@ -138,7 +138,7 @@ async def test_garbage_and_clock_ticks_and_lag(archived: Settings) -> None:
         place = "ticks", tick(3)[2]
         end = partition_lag(archived, group)[place][1]
         await until(lambda: partition_lag(archived, group)[place][0] == end)
-        assert time.perf_counter() - began < 2.0
+        assert time.perf_counter() - began < 15
     assert query(archived, "SELECT count(*) FROM ticks") == [(3,)]
     assert query(archived, "SELECT count(*), count(DISTINCT at) FROM clock") == [(4, 1)]
     assert query(archived, "SELECT count(*) FROM news") == [(0,)]

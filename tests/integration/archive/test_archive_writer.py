@@ -137,4 +137,4 @@ async def test_a_schema_that_does_not_fit_ends_the_run(database: str) -> None:
     async with running(writer) as task:
         writer.put(chunk(0, 1), lambda: None)
         with pytest.raises(Refused):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 30)

@@ -34,6 +34,6 @@ def running() -> Running:
             yield role
         finally:
             stop.set()
-            await asyncio.wait_for(role, 10)
+            await asyncio.wait_for(role, 30)
 
     return run

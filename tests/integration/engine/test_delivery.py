@@ -88,8 +88,8 @@ async def test_sigterm_in_the_middle_loses_and_repeats_nothing(
     await until(lambda: n_outputs(broker_settings) > 500)
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(10) == 0
-    assert time.monotonic() - began < 2.0
+    assert worker.wait(30) == 0
+    assert time.monotonic() - began < 15
     before = n_outputs(broker_settings)
     workers.start()
     await until(lambda: n_outputs(broker_settings) >= 8_000)

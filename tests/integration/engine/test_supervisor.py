@@ -60,20 +60,20 @@ async def test_a_role_that_dies_is_started_again_and_the_others_go_on(
     pids = [*await until_lines(dies, 2), *await until_lines(lives, 1)]
     assert len(pids) == 3
     stop.set()
-    assert await asyncio.wait_for(run, 5) == 0
+    assert await asyncio.wait_for(run, 30) == 0
     assert not any(alive(int(pid)) for pid in pids)
 
 
 async def test_a_crash_loop_ends_with_the_roles_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "_BACKOFF_S", (0.01,))
     with pytest.raises(Refused, match=r"role score crashed 5 times.*exit code 7"):
-        await asyncio.wait_for(supervise({"score": shell("exit 7")}), 10)
+        await asyncio.wait_for(supervise({"score": shell("exit 7")}), 30)
 
 
 async def test_a_role_whose_settings_do_not_fit_is_not_started_again(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     with pytest.raises(Refused, match="exit code 2"):
-        await asyncio.wait_for(supervise({"score": shell(f"echo >> {marks}; exit 2")}), 10)
+        await asyncio.wait_for(supervise({"score": shell(f"echo >> {marks}; exit 2")}), 30)
     assert len(await until_lines(marks, 1)) == 1
 
 
@@ -84,8 +84,8 @@ async def test_a_role_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     pid = int((await until_lines(pids, 1))[0])
     began = time.monotonic()
     stop.set()
-    await asyncio.wait_for(run, 6)
-    assert time.monotonic() - began < 5.0
+    await asyncio.wait_for(run, 30)
+    assert time.monotonic() - began < 15
     assert not alive(pid)
 
 
@@ -100,7 +100,7 @@ async def test_no_role_outlives_the_supervisor(tmp_path: Path, number: int) -> N
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=_ROOT)
     children = [int(pid) for pid in await until_lines(pids, 2)]
     parent.send_signal(number)
-    code = await asyncio.wait_for(parent.wait(), 5)
+    code = await asyncio.wait_for(parent.wait(), 30)
     assert code == (0 if number == signal.SIGTERM else -number)
     deadline = time.monotonic() + 5
     while any(alive(pid) for pid in children):

@@ -54,7 +54,7 @@ def owner(folder):
     finally:
         process.stdin.close()
         process.stdout.close()
-        process.wait(10)
+        process.wait(30)
 
 
 def all_answer(environment):
@@ -93,7 +93,7 @@ def test_killed_owner_leaves_no_process_and_the_next_start_finds_its_data(tmp_pa
     with owner(tmp_path) as (process, environment):
         all_answer(environment)
         process.kill()
-        process.wait(5)
+        process.wait(30)
         until_none_in(tmp_path)
     with owner(tmp_path) as (_, environment):
         assert all_answer(environment) == 2

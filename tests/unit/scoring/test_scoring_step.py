@@ -101,6 +101,7 @@ def make_step(champion: Champion | None = None, policy: Policy = POLICY) -> Scor
         N_PARTITIONS,
         policy,
         ModelInForce(rules, champion),
+        build="b",
         clock=lambda: T0,
         stamp_outputs=False,
     )
@@ -285,7 +286,9 @@ def test_the_same_records_give_the_same_id_and_a_new_revision_another() -> None:
 def test_a_new_champion_takes_over_at_the_next_chunk() -> None:
     rules = RulesModel("intraday", FEATURES.version, FEATURES.names)
     in_force = ModelInForce(rules)
-    step = ScoreStep(HOME, N_PARTITIONS, POLICY, in_force, clock=lambda: T0, stamp_outputs=False)
+    step = ScoreStep(
+        HOME, N_PARTITIONS, POLICY, in_force, build="b", clock=lambda: T0, stamp_outputs=False
+    )
     out = Outputs()
     step.apply("sentiment", news(T0), out)
     in_force.champion = Champion()

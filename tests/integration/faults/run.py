@@ -1,0 +1,256 @@
+"""One run of the matrix: a recorded stream, a plug pulled in the middle, and the account after."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import confluent_kafka as kafka
+import msgspec
+import psycopg
+
+from stream.engine.topics import create_topics, partition_lag
+from stream.events import Signal
+from stream.settings import Settings
+from tests.e2e.servers import environment
+from tests.integration.engine.log import read
+from tests.integration.faults.recorded import Sent, recorded
+
+N_TICKS = 12_000
+TAPE = timedelta(minutes=20)
+PUBLISHED_S = 12.0
+_ENDS_S = 120.0
+_TABLES = {
+    "sentiment": "SELECT count(*) FROM sentiments",
+    "panes": "SELECT count(*) FROM bars WHERE origin = 'pane'",
+    "signals": "SELECT count(*) FROM signals",
+    "late-events": "SELECT count(*) FROM late_events",
+    "dead-letters": "SELECT count(*) FROM dead_letters",
+}
+# Pulls the plug; told the run's supervisor and the environment of its workers.
+Pull = Callable[[subprocess.Popen[bytes], dict[str, str]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind. All but the last two must be 0."""
+
+    lost: int  # inputs without a row or a dead letter, by `verify`'s accounts and by our count
+    unarchived: int  # committed records of output topics without their row, or rows without one
+    twice: int  # signals that a read-committed subscriber saw more than once
+    unproven: int  # signals that `verify` found different, missing, extra or could not compare
+    exit_code: int  # of `verify`
+    recovery_s: float  # from the pull to the first signal committed after it
+    twice_uncommitted: int  # signals that a reader of uncommitted records saw again
+    n_signals: int
+
+    def raise_if_wrong(self) -> None:
+        """AssertionError that says all of it."""
+        wrong = (self.lost, self.unarchived, self.twice, self.unproven, self.exit_code)
+        assert wrong == (0, 0, 0, 0, 0), asdict(self)
+
+
+def run(settings: Settings, seed: int, pull: Pull) -> Outcome:
+    """Publish a recorded stream through real workers, pull once at a seeded moment, account."""
+    env = environment(
+        settings,
+        TAPEWIRE_PARTITIONS=str(settings.partitions),
+        TAPEWIRE_REPLICATION=str(settings.replication),
+        TAPEWIRE_DATA_DIR=str(settings.data_dir),
+    )
+    rng = random.Random(seed)
+    now = datetime.now(UTC)
+    stream = recorded(
+        seed, start=now - TAPE, span=TAPE, n_ticks=N_TICKS, n_partitions=settings.partitions
+    )
+    asyncio.run(create_topics(settings))
+    subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
+    with _workers(env) as workers, _Watch(settings) as watch:
+        head = len(stream) // 10
+        _publish(settings, stream[:head], 0.0)
+        _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
+        _until(lambda: not _unarchived(settings), "the archive works")
+        publishing = threading.Thread(target=_publish, args=(settings, stream[head:], PUBLISHED_S))
+        publishing.start()
+        time.sleep(PUBLISHED_S * rng.uniform(0.35, 0.65))
+        pulled = time.monotonic()
+        pull(workers, env)
+        publishing.join(_ENDS_S)
+        assert not publishing.is_alive(), "the stream could not be published to its end"
+        published = Counter(sent.topic for sent in stream)
+        _until(lambda: _all_applied(settings, published), "the roles read to the end")
+        _until(lambda: not _unarchived(settings), "the archive has all outputs")
+        recovery_s = watch.first_after(pulled) - pulled
+    ids = _signal_ids(settings, "read_committed")
+    seen = _signal_ids(settings, "read_uncommitted")
+    code, found = _verify(env)
+    read_by_topic: Counter[str] = Counter()
+    for account in found["accounts"]:
+        read_by_topic[account["topic"]] += account["read"]
+    return Outcome(
+        lost=sum(account["unaccounted"] for account in found["accounts"])
+        + sum(abs(n - read_by_topic[topic]) for topic, n in published.items()),
+        unarchived=_unarchived(settings),
+        twice=len(ids) - len(set(ids)),
+        unproven=sum(found[kind] for kind in ("different", "missing", "extra", "pending")),
+        exit_code=code,
+        recovery_s=round(recovery_s, 1),
+        twice_uncommitted=len(seen) - len(set(seen)),
+        n_signals=len(ids),
+    )
+
+
+@contextmanager
+def _workers(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.integration.faults.workers"]
+    workers = subprocess.Popen(command, env=env)
+    try:
+        yield workers
+        assert workers.poll() is None, "the supervisor gave up: its last lines are above"
+        workers.send_signal(signal.SIGTERM)
+        assert workers.wait(20) == 0
+    finally:
+        workers.kill()
+        workers.wait()
+
+
+class _Watch:
+    """When committed signals came, as a subscriber sees them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._came: list[float] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def first_after(self, moment: float) -> float:
+        return next((came for came in self._came if came > moment + 0.2), float("inf"))
+
+    def _read(self) -> None:
+        consumer = _consumer(self._settings, "read_committed")
+        while not self._over.is_set():
+            if any(not message.error() for message in consumer.consume(1_000, 0.1)):
+                self._came.append(time.monotonic())
+        consumer.close()
+
+
+def _consumer(settings: Settings, isolation: str) -> kafka.Consumer:
+    consumer = kafka.Consumer(
+        {
+            "bootstrap.servers": settings.broker,
+            "group.id": "watch",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": isolation,
+            "fetch.wait.max.ms": 20,
+            "log_level": 0,
+        }
+    )
+    partitions = range(settings.partitions)
+    consumer.assign([kafka.TopicPartition(settings.topic("signals"), p, 0) for p in partitions])
+    return consumer
+
+
+def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
+    """In order, evenly over `span_s`; a broker that is away only makes it later."""
+    producer = kafka.Producer(
+        {
+            "bootstrap.servers": settings.broker,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.timeout.ms": 110_000,
+            "log_level": 0,
+        }
+    )
+    began = time.monotonic()
+    for i, sent in enumerate(stream):
+        due = began + span_s * i / len(stream)
+        while (left := due - time.monotonic()) > 0:
+            producer.poll(min(left, 0.02))
+        where = {} if sent.partition is None else {"partition": sent.partition}
+        at_ms = int(sent.at.timestamp() * 1000)
+        topic = settings.topic(sent.topic)
+        producer.produce(topic, sent.value, sent.key, timestamp=at_ms, **where)
+    assert producer.flush(110) == 0
+
+
+def _all_applied(settings: Settings, published: Counter[str]) -> bool:
+    for role, topics in (("sentiment", ("news",)), ("score", ("ticks", "sentiment"))):
+        lag = partition_lag(settings, settings.group(role))
+        mine = {place: ends for place, ends in lag.items() if place[0] in topics}
+        if len({topic for topic, _ in mine}) < len(topics):
+            return False
+        if any(position < end for position, end in mine.values()):
+            return False
+        ends = Counter[str]()
+        for (topic, _), (_, end) in mine.items():
+            ends[topic] += end
+        if any(ends[topic] < n for topic, n in published.items() if topic in topics):
+            return False
+    return True
+
+
+def _unarchived(settings: Settings) -> int:
+    wrong = 0
+    with psycopg.connect(
+        settings.database.get_secret_value(), options=f"-c search_path={settings.namespace},public"
+    ) as connection:
+        for topic, query in _TABLES.items():
+            row = connection.execute(query.encode()).fetchone()
+            assert row is not None
+            committed = sum(map(len, read(settings, topic).values()))
+            wrong += abs(committed - row[0])
+    return wrong
+
+
+def _signal_ids(settings: Settings, isolation: str) -> list[str]:
+    consumer = _consumer(settings, isolation)
+    ids: list[str] = []
+    ended: set[int] = set()
+    while len(ended) < settings.partitions:
+        for message in consumer.consume(1_000, 0.1):
+            if message.error():
+                ended.add(message.partition())
+            else:
+                ids.append(msgspec.json.decode(message.value(), type=Signal).signal_id)
+    consumer.close()
+    return ids
+
+
+def _verify(env: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "verify", "--json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + _ENDS_S
+    while not holds():
+        assert time.monotonic() < until, f"waited {_ENDS_S:g} s in vain: {what}"
+        time.sleep(0.3)
