@@ -6,7 +6,8 @@ first and, on a tie, whatever is not the tape: the rule of `stream.engine.merge`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from heapq import merge
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from psycopg import sql
 from stream.archive.tables import TABLES
 from stream.errors import Refused, Unavailable
 from stream.events import Bar, ClockTick, CorporateAction, Instrument, SentimentScored, Tick, micros
-from training.accounting import Account, accounts
+from training.accounting import Account, accounts, less_empty
 from training.replay import Stored
 
 _FETCH = 20_000
@@ -147,9 +148,33 @@ class History:
         """Where every input went."""
         return accounts(self._connection, self._tape.table)
 
+    def kept(self) -> Counter[tuple[str, str, int]]:
+        """Archived late events and dead letters by role, topic and partition of their source."""
+        rows = self._connection.execute(
+            "SELECT 'score', source_topic, source_partition FROM late_events "
+            "UNION ALL SELECT role, source_topic, source_partition FROM dead_letters"
+        )
+        return Counter(tuple(row) for row in rows)
+
+    def less_empty(
+        self,
+        found: list[Account],
+        without_record: Callable[[str, int, Sequence[int]], Collection[int]],
+    ) -> list[Account]:
+        """The accounts without the offsets that hold no record."""
+        return less_empty(self._connection, found, without_record)
+
     def policies(self) -> dict[str, dict[str, Any]]:
         """What each policy_id stands for."""
         return dict(self._connection.execute("SELECT policy_id, policy FROM policies").fetchall())
+
+    def builds(self) -> dict[str, dict[str, Any]]:
+        """What each build that made a stored signal stands for."""
+        query = (
+            "SELECT build_id, build FROM builds b "
+            "WHERE EXISTS (SELECT FROM signals s WHERE s.build = b.build_id)"
+        )
+        return dict(self._connection.execute(query).fetchall())
 
     def _read(self, source: _Source, partition: int) -> Iterator[tuple[int, int, Stored]]:
         """(age rank of the topic's id, offset, event), in the log's order."""

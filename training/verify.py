@@ -24,14 +24,17 @@ from models.rules import RulesModel
 from models.scorer import Scorer
 from stream.errors import Refused, Rejected
 from stream.events import Signal, micros
+from stream.scoring.build import this_build
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
 from stream.scoring.state import Due, PartitionState
 from training.accounting import Account
+from training.consumption import Consumed
 from training.history import SIGNAL_COLUMNS, History
 from training.replay import Stored
 
 MOST_SHOWN = 20
+OTHER_BUILD = "other build"  # unequal, and made by other code or on another platform than this
 _SAID_BY_RULES = "scored by the rules model: "
 _TOLD_EVERY = 10_000
 Row = dict[str, Any]
@@ -56,13 +59,23 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     inputs: int = 0
     accounts: list[Account] = field(default_factory=list)
+    roles: list[Consumed] = field(default_factory=list)
+    builds: dict[str, str] = field(default_factory=dict)  # other than this one: how they differ
+
+    @property
+    def wrong(self) -> bool:
+        """Whether there was nothing to compare, something is not equal, or an input is lost."""
+        unequal = sum(self.counts[each] for each in ("different", "missing", "extra"))
+        lost = any(account.unaccounted for account in self.accounts)
+        lost = lost or any(role.unaccounted for role in self.roles)
+        made_up = any(each.unarchived < 0 for each in self.roles)
+        compared = self.counts["equal"] + self.counts[OTHER_BUILD]
+        return unequal > 0 or lost or made_up or compared == 0
 
     @property
     def proven(self) -> bool:
-        """Whether there was something to compare, all of it is equal, and no input is lost."""
-        wrong = sum(self.counts[each] for each in ("different", "missing", "extra"))
-        lost = any(account.unaccounted for account in self.accounts)
-        return wrong == 0 and not lost and self.counts["equal"] > 0
+        """Whether all of it is equal, also what another build made."""
+        return not self.wrong and self.counts[OTHER_BUILD] == 0
 
     def note(self, kind: str, *differences: Difference) -> None:
         """Count one signal; keep its differences while there is room."""
@@ -106,7 +119,7 @@ def verify(
     Refused
         A stored signal names a policy that the table `policies` does not hold.
     """
-    report = Report(accounts=history.accounts())
+    report = Report(accounts=history.accounts(), builds=_other_builds(history.builds()))
     policies = {
         policy_id: msgspec.convert(policy, Policy)
         for policy_id, policy in history.policies().items()
@@ -135,6 +148,7 @@ class _Partition:
         self._report = report
         self._progress = progress
         self._scorers: dict[str, Scorer] = {}
+        self._build_id = this_build().build_id
         self._refused = history.refused(partition)
         self._archived = history.archived(partition)
         self._inputs = history.inputs(partition)
@@ -161,14 +175,14 @@ class _Partition:
                     continue
                 if row is None:
                     nothing = Difference("", due.symbol, "signal", "none", "|".join(map(str, key)))
-                    self._report.note("extra", nothing)
+                    self._report.note(self._unequal("extra", rows[0]), nothing)
                 else:
                     self._check(due, row)
             for left, row in wanted.items():
                 if chosen.holds(row["symbol"], micros(row["as_of"])):
                     name = "|".join(map(str, left))
                     nothing = Difference(row["signal_id"], row["symbol"], "signal", name, "none")
-                    self._report.note("missing", nothing)
+                    self._report.note(self._unequal("missing", row), nothing)
 
     def _apply_through(self, positions: Mapping[str, int], row: Row) -> list[Due]:
         """Apply the stored inputs through `positions`, the one that set the signal off last."""
@@ -239,8 +253,11 @@ class _Partition:
         )
         replayed = columns_of(signal)
         differing = [c for c in SIGNAL_COLUMNS if not _same(row[c], replayed[c])]
-        kind = "different" if differing else "equal"
+        kind = self._unequal("different", row) if differing else "equal"
         self._report.note(kind, *(_difference(row, c, replayed[c]) for c in differing))
+
+    def _unequal(self, kind: str, row: Row) -> str:
+        return OTHER_BUILD if row["build"] != self._build_id else kind
 
     def _speaker(self, row: Row, policy: Policy) -> tuple[Scorer, str | None]:
         version = row["model_version"]
@@ -276,6 +293,19 @@ class _Partition:
                 f"{'none' if policy is None else 'another, ' + policy.policy_id}"
             )
         return policy
+
+
+def _other_builds(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    here = msgspec.to_builtins(this_build())
+    return {
+        build_id: "; ".join(
+            f"{name}: {build.get(name)}, here {mine}"
+            for name, mine in here.items()
+            if build.get(name) != mine
+        )
+        for build_id, build in recorded.items()
+        if build_id != this_build().build_id
+    }
 
 
 def columns_of(signal: Signal) -> Row:

@@ -19,6 +19,19 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return {"bootstrap_servers": settings.broker}
 
 
+def reading_options(settings: Settings, *, isolation: str) -> dict[str, Any]:
+    """What a confluent-kafka consumer outside any group is made with."""
+    return {
+        "bootstrap.servers": settings.broker,
+        "group.id": f"{settings.namespace}-reader",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "isolation.level": isolation,
+        "log_level": 0,
+    }
+
+
 @contextlib.asynccontextmanager
 async def reader(
     settings: Settings, *, committed: bool = True, **options: Any

@@ -129,6 +129,17 @@ def _refuse_other_counts(settings: Settings, counts: dict[str, int]) -> None:
             )
 
 
+def present_topics(settings: Settings) -> dict[str, int]:
+    """Partitions of each logical topic that the broker has. Raises Unavailable without one."""
+    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    try:
+        there = admin.list_topics(timeout=_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+    full = {name: settings.topic(name) for name in topic_names()}
+    return {name: len(there[each].partitions) for name, each in full.items() if each in there}
+
+
 async def topic_ids(settings: Settings) -> dict[str, str]:
     """The broker's id of each logical topic: a topic made anew under its name is another one."""
     return await asyncio.to_thread(_ids, settings)

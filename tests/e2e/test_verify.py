@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import confluent_kafka as kafka
 import psycopg
 import pytest
 
@@ -163,3 +164,53 @@ def test_what_workers_stored_is_proven_and_every_tampering_is_found(stored: Sett
         assert code == 1, name
         assert seen(found), (name, found)
     assert verify(stored)[0] == 0
+
+
+def test_what_another_build_made_is_named_and_never_called_different(stored: Settings) -> None:
+    elsewhere = (
+        "UPDATE signals SET build = 'elsewhere' "
+        "WHERE signal_id = (SELECT min(signal_id) FROM signals)"
+    )
+    with tampered(stored, elsewhere):
+        assert verify(stored)[0] == 0
+    with tampered(stored, elsewhere.replace("SET", "SET score = score + 1e-15,")):
+        code, found = verify(stored)
+    assert (code, found["other build"], found["different"]) == (4, 1, 0)
+
+
+def test_roles_and_archive_count_the_same(stored: Settings) -> None:
+    _, found = verify(stored)
+    assert found["broker"] is None
+    by_role = {(each["role"], each["topic"]) for each in found["roles"]}
+    assert by_role == {("sentiment", "news"), ("score", "ticks"), ("score", "sentiment")}
+    assert all(each["unaccounted"] == each["unarchived"] == 0 for each in found["roles"])
+    for topic, role in (("ticks", "score"), ("news", "sentiment")):
+        delivered = sum(
+            e["delivered"] for e in found["roles"] if (e["role"], e["topic"]) == (role, topic)
+        )
+        assert delivered == sum(
+            each["read"] for each in found["accounts"] if each["topic"] == topic
+        )
+
+
+def test_offsets_without_a_record_are_no_loss(stored: Settings) -> None:
+    producer = kafka.Producer({"bootstrap.servers": stored.broker, "transactional.id": "outside"})
+    producer.init_transactions(10)
+    for seq in range(3):
+        producer.begin_transaction()
+        last = T0 + timedelta(seconds=N_TICKS + seq)
+        tick = Tick(symbol="XOM", ts=last, price=101, size=1)
+        producer.produce(stored.topic("ticks"), encode(tick), b"XOM", partition=0)
+        producer.commit_transaction(10)
+    env = environment(stored, TAPEWIRE_PARTITIONS="2")
+    archive = subprocess.Popen(
+        [sys.executable, "-m", "stream.cli", "worker", "--role", "archive"], env=env
+    )
+    try:
+        rows_of(stored, "SELECT 1 FROM ticks", N_TICKS + 3)
+    finally:
+        archive.terminate()
+        archive.wait(30)
+    _, found = verify(stored)
+    account = next(a for a in found["accounts"] if (a["topic"], a["partition"]) == ("ticks", 0))
+    assert (account["empty"], account["unaccounted"]) == (2, 0)

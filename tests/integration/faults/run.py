@@ -100,7 +100,8 @@ def run(settings: Settings, seed: int, pull: Pull) -> Outcome:
     for account in found["accounts"]:
         read_by_topic[account["topic"]] += account["read"]
     return Outcome(
-        lost=sum(account["unaccounted"] for account in found["accounts"])
+        lost=sum(each["unaccounted"] for each in (*found["accounts"], *found["roles"]))
+        + sum(abs(each["unarchived"]) for each in found["roles"])
         + sum(abs(n - read_by_topic[topic]) for topic, n in published.items()),
         unarchived=_unarchived(settings),
         twice=len(ids) - len(set(ids)),
