@@ -51,7 +51,11 @@ class NewsArticle(Struct, frozen=True, kw_only=True):
 
 
 class Tick(Struct, frozen=True, kw_only=True):
-    """One trade. `seq` numbers a source's trades of a symbol; `regular` is False out of hours."""
+    """One trade. `regular` is False out of hours.
+
+    `seq` numbers an exchange's trades of a symbol: the same number again in the same pane is the
+    same trade, and counts once. Without it a trade sent twice counts twice.
+    """
 
     symbol: Symbol
     ts: Time

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     tape: Literal["ticks", "bars"] = Field("ticks", description="the topic that moves event time")
     partitions: PositiveInt = Field(4, description="of every topic; fixed for a namespace's life")
     replication: PositiveInt = 1
+    instance: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.-]{0,60}$",
+        description="name of this process in its groups: started again under it within 6 s it has "
+        "its partitions back at once; no two at a time may share one",
+    )
     data_dir: Path = Path(".tapewire")
 
     sentiment_model: Literal["lexicon"] = "lexicon"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -62,7 +64,13 @@ async def _supervise(settings: Settings) -> int:
     from stream.engine.supervisor import supervise
 
     roles = ROLES if settings.mode == "live" else tuple(r for r in ROLES if r != "clock")
-    return await supervise({role: role_command(role) for role in roles})
+    commands: dict[str, list[str]] = {role: role_command(role) for role in roles}
+    return await supervise(commands, env=role_environment(settings))
+
+
+def role_environment(settings: Settings) -> dict[str, str]:
+    """A role that is started again takes its old place: its group need not notice it was gone."""
+    return {**os.environ, "TAPEWIRE_INSTANCE": settings.instance or uuid.uuid4().hex[:12]}
 
 
 def role_command(role: str) -> list[str]:

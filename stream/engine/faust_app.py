@@ -19,6 +19,13 @@ _SESSION_S = 6.0
 _FOLLOWERS_S = 0.3
 
 
+def _instance(settings: Settings, role: str) -> str | None:
+    """A static member; the embedded broker knows none."""
+    if not settings.instance or settings.embedded:
+        return None
+    return f"{settings.group(role)}-{settings.instance}"
+
+
 class MockSafeAssignor(PartitionAssignor):  # type: ignore[misc]
     """Leads a group on the embedded broker, which refuses followers that sync after the leader."""
 
@@ -58,6 +65,7 @@ def build_app(
         broker_rebalance_timeout=30.0,
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=_instance(settings, role),
         **({"PartitionAssignor": MockSafeAssignor} if settings.embedded else {}),
     )
     app.transport = Transport(

@@ -17,6 +17,7 @@ from stream.errors import Refused, Rejected
 from stream.features.adjust import Action
 from stream.features.news import NewsBook, NewsItem
 from stream.features.panes import HOUR_US, MAX_GAP_US, Pane, merged, of_bar, resolved
+from stream.features.seen import SeenTrades
 from stream.features.series import Series
 from stream.features.sessions import Session, SessionBook
 from stream.features.vector import FeatureSet
@@ -56,6 +57,7 @@ class SymbolState:
         self._pane_us = feature_set.pane_us
         self._panes = Series(None if feature_set.pane_us is None else MAX_GAP_US)
         self._open: dict[int, Pane] = {}  # by start
+        self._seen: dict[int, SeenTrades] = {}  # of open panes, by start
         self._current: Pane | None = None  # the open pane that last took a trade
         self._book = SessionBook(feature_set.sessions_kept)
         self._news = NewsBook()
@@ -89,6 +91,22 @@ class SymbolState:
         if ts > misc.newest:
             misc.newest = ts
         return True
+
+    def repeats(self, ts: int, exchange: str, seq: int) -> bool:
+        """Whether the open pane of `ts` has this trade already; it has it from now on."""
+        width = self._pane_us
+        if width is None:
+            return False
+        start = ts - ts % width
+        if start + width <= self._misc.closed_through:
+            return False
+        seen = self._seen.get(start)
+        if seen is None:
+            seen = self._seen[start] = SeenTrades()
+        if not seen.add(exchange, seq):
+            return True
+        self._changed[f"seen|{start}"] = None
+        return False
 
     def _pane_of(self, ts: int, price: float) -> Pane | None:
         width = self._pane_us
@@ -175,6 +193,9 @@ class SymbolState:
         misc.closed_through = max(misc.closed_through, end)
         misc.newest = max(misc.newest, end)
         self._changed["misc"] = None
+        for start in [at for at in self._seen if at + (self._pane_us or 0) <= end]:
+            del self._seen[start]
+            self._changed[f"seen|{start}"] = None
         self._prune()
 
     def apply_session(self, kind: str, session_day: int, at: int) -> None:
@@ -367,6 +388,8 @@ class SymbolState:
             return self._misc
         if kind == "open":
             return self._open.get(int(key))
+        if kind == "seen":
+            return self._seen.get(int(key))
         if kind == "pane":
             index = bisect_left(self._panes.ends, int(key))
             found = index < len(self._panes) and self._panes.ends[index] == int(key)
@@ -387,6 +410,8 @@ class SymbolState:
                 self._misc = msgspec.json.decode(raw, type=Misc)
             elif kind == "open":
                 self._open[int(key)] = msgspec.json.decode(raw, type=Pane)
+            elif kind == "seen":
+                self._seen[int(key)] = msgspec.json.decode(raw, type=SeenTrades)
             elif kind == "pane":
                 panes.append(msgspec.json.decode(raw, type=Pane))
             elif kind == "session":
@@ -396,7 +421,9 @@ class SymbolState:
             elif kind == "action":
                 actions.append(msgspec.json.decode(raw, type=Action))
             else:
-                raise Refused(f"slot {slot!r}: expected pane, open, session, news, action or misc")
+                raise Refused(
+                    f"slot {slot!r}: expected pane, open, seen, session, news, action or misc"
+                )
         for pane in sorted(panes, key=lambda pane: pane.end):
             self._panes.append(pane)
         self._book.restore(sessions)

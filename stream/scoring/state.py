@@ -112,6 +112,9 @@ class PartitionState:
         state = self.symbols.get(symbol) or self._new_symbol(symbol)
         end = None if self._pane_us is None else ts - ts % self._pane_us + self._pane_us
         overdue = end is not None and end + self.policy.lateness_us <= self.event_time
+        if tick.seq is not None and not overdue and state.repeats(ts, tick.exchange, tick.seq):
+            self._touched.add(symbol)
+            return Outcome.DUPLICATE
         applied = not overdue and state.apply_trade(
             ts, tick.price, tick.size, bid=tick.bid, ask=tick.ask, regular=tick.regular
         )

@@ -23,7 +23,9 @@ _STOPPED_S = 8.0  # longer than a session of the group, 6 s
 def test_pulled_plug_loses_and_repeats_nothing(
     settings: Callable[..., Settings], target: str, way: str
 ) -> None:
-    run(settings(mode="live"), 1, pulling(target, way, _STOPPED_S)).raise_if_wrong()
+    outcome = run(settings(mode="live"), 1, pulling(target, way, _STOPPED_S))
+    print(outcome)
+    outcome.raise_if_wrong()
 
 
 @pytest.mark.parametrize(("n_brokers", "way"), list(product((1, 3), WAYS)))

@@ -3,9 +3,11 @@
 import asyncio
 import sys
 
-from stream.cli.run import role_command
+from stream.cli.run import role_command, role_environment
 from stream.engine.supervisor import supervise
+from stream.settings import read_settings
 
 if __name__ == "__main__":
     roles = ("sentiment", "score", "archive")
-    sys.exit(asyncio.run(supervise({role: role_command(role) for role in roles})))
+    commands = {role: role_command(role) for role in roles}
+    sys.exit(asyncio.run(supervise(commands, env=role_environment(read_settings()))))

@@ -260,3 +260,41 @@ def test_events_to_come_change_nothing_before_them() -> None:
     whole = feed(PartitionState(0, policy()), *events)
     part = feed(PartitionState(0, policy()), *events[:100])
     assert whole[: len(part)] == part
+
+
+# -- numbered trades -----------------------------------------------------------------------------
+
+
+def numbered(at: int, seq: int | None, exchange: str = "Q") -> Tick:
+    return Tick(symbol="AAPL", ts=moment(at), price=100.0, size=10.0, seq=seq, exchange=exchange)
+
+
+def test_a_numbered_trade_sent_again_counts_once_and_an_unnumbered_one_twice() -> None:
+    sent = [numbered(T0 + 1, 7), numbered(T0 + 3, 8), numbered(T0 + 2, None)]
+    doubled = PartitionState(0, policy())
+    due: list[Due] = []
+    outcomes = [
+        doubled.apply(each, offset, micros(each.ts), due)
+        for offset, each in enumerate([*sent, *reversed(sent), numbered(T0 + 1, 7, "N")])
+    ]
+    again = [Outcome.APPLIED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert outcomes == [*[Outcome.APPLIED] * 3, *again, Outcome.APPLIED]
+    doubled.apply(
+        ClockTick(kind="beat", at=moment(T0 + MINUTE + 2 * SECOND)), 9, T0 + 2 * MINUTE, due
+    )
+    ((_, pane),) = doubled.take_closed()
+    assert pane.n_trades == 5
+
+
+def test_numbers_are_kept_through_a_restart_and_forgotten_with_their_pane() -> None:
+    state = PartitionState(0, policy())
+    feed(state, numbered(T0 + 1, 7))
+    slots = {key: value for key, value in state.take_changes() if value is not None}
+    restored = PartitionState(0, policy())
+    restored.restore(slots, state.meta())
+    due: list[Due] = []
+    assert restored.apply(numbered(T0 + 1, 7), 1, T0 + 1, due) is Outcome.DUPLICATE
+    feed(restored, ClockTick(kind="beat", at=moment(T0 + MINUTE + 2 * SECOND)))
+    changes = dict(restored.take_changes())
+    assert changes[f"AAPL|seen|{T0}".encode()] is None
+    assert restored.apply(numbered(T0 + 1, 7), 2, T0 + MINUTE, due) is Outcome.LATE
