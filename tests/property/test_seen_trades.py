@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,4 +22,4 @@ def test_ranges_are_the_set_in_as_few_ranges_as_can_be(trades: list[tuple[str, i
         assert {n for first, last in ranges for n in range(first, last + 1)} == {
             seq for each, seq in known if each == exchange
         }
-        assert all(b[0] > a[1] + 1 for a, b in zip(ranges, ranges[1:], strict=False))
+        assert all(b[0] > a[1] + 1 for a, b in itertools.pairwise(ranges))
