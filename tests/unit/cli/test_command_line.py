@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli.app import app
+from stream.cli.dlq import dlq
 from stream.cli.learn import models
 from stream.errors import Refused
 from stream.events import EVENTS
 from stream.settings import read_settings
 
 REPO = Path(__file__).parents[3]
-VERBS = [command.callback for command in (*app.registered_commands, *models.registered_commands)]
+VERBS = [command.callback for group in (app, models, dlq) for command in group.registered_commands]
 
 
 def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
