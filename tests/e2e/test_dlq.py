@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import confluent_kafka as kafka
 import psycopg
@@ -23,7 +26,10 @@ from confluent_kafka.admin import (
     NewTopic,
 )
 
+from stream.archive.migrate import migrate
+from stream.archive.sink import Chunk, Sink
 from stream.deadletters.source import LETTER, REPLAY_OF
+from stream.embedded.postgres import start_postgres
 from stream.engine.topics import create_topics, partition_lag, partition_of
 from stream.events import DeadLetter, Instrument, Tick, encode
 from stream.settings import Settings
@@ -330,3 +336,139 @@ def test_a_crash_in_a_replay_is_seen_and_nothing_is_sent_twice_unasked(archive: 
     assert list(dlq(archive, "replay", name, "--force")["replayed"]) == [name]
     fates = [step["fate"] for step in dlq(archive, "show", name)["history"]]
     assert fates == ["replaying", "replaying", "replayed"]
+
+
+EVIL = "\x1b[31mred\x1b]0;owned\x07 \u202e[bold]"
+
+
+def test_strangers_bytes_are_shown_escaped(archive: Settings) -> None:
+    text = f'{{"a": "{EVIL}\x00"}}\n'.encode()
+    bury(
+        archive, offset=1, role=f"r{EVIL}", reason=f"no {EVIL}", key=b"k\x1b\x00[red]", payload=text
+    )
+    bury(archive, at_s=1, offset=2, key=b"\xff\x1b", payload=b"\xfe\x1b[2J\x00")
+    newest, oldest = (row["name"] for row in letters(archive, 2)[::-1])
+    for words in (
+        ["list"],
+        ["list", "--by", "role", "--by", "reason"],
+        ["show", oldest],
+        ["show", newest],
+    ):
+        said = tapewire(archive, "dlq", *words).stdout
+        assert said.replace("\n", "").isprintable(), words
+    listed = tapewire(archive, "dlq", "list").stdout
+    for shown in (r"no \x1b[31mred", r"\u202e[bold]", r"k\x1b\x00[red]", "0xff1b"):
+        assert shown in listed
+    assert (
+        r'"\x1b[31mred\x1b]0;owned\x07 \u202e[bold]\x00"}\n'
+        in tapewire(archive, "dlq", "show", oldest).stdout
+    )
+    assert "fe 1b 5b 32 4a 00" in tapewire(archive, "dlq", "show", newest).stdout
+    raw = tapewire(archive, "dlq", "show", oldest, "--json").stdout
+    assert raw.strip().isprintable()
+    assert json.loads(raw)["payload"].encode() == text
+    assert dlq(archive, "show", newest)["payload"] is None
+    assert base64.b64decode(dlq(archive, "show", newest)["payload_base64"]) == b"\xfe\x1b[2J\x00"
+
+
+def test_what_cannot_be_done_is_said_and_leaves_the_letter_open(archive: Settings) -> None:
+    raw = b" " * BIG
+    home = partition_of(b"AAPL", 2)
+    publish(archive, [("ticks", "AAPL", raw, at_ms(0)), tick(1)])
+    cut = {"partition": home, "payload": raw[:100], "n_bytes": BIG}
+    bury(archive, at_s=0, **cut)
+    bury(archive, at_s=1, **cut, offset=1)
+    bury(archive, at_s=2, topic="signals")
+    bury(archive, at_s=3, offset=3)
+    by_time = rows_of(archive, "SELECT name FROM letters ORDER BY kafka_ts", 4)
+    gone, other, foreign, dropped = (str(row["name"]) for row in by_time)
+
+    # A broker that will not have it: the letter is as it was.
+    alter(archive, "ticks", max_message_bytes="100000")
+    assert "too large" in dlq(archive, "replay", gone, code=2)["left"][gone].lower()
+    (step,) = dlq(archive, "show", gone)["history"]
+    assert (step["fate"], dlq(archive, "show", gone)["fate"]) == ("failed", "open")
+    alter(archive, "ticks", max_message_bytes="1000000")
+
+    # What was cut, and is no longer there, or is another record.
+    admin = AdminClient({"bootstrap.servers": archive.broker, "log_level": 0})
+    before = kafka.TopicPartition(archive.topic("ticks"), home, 1)
+    admin.delete_records([before])[before].result(10)
+    left = dlq(archive, "replay", gone, other, foreign, code=2)["left"]
+    assert f"100 of {BIG:,} bytes were kept, and ticks:{home}:0 is no longer there" in left[gone]
+    assert f"expected at ticks:{home}:1 the record with its key" in left[other]
+    assert "source topic: expected one of news, ticks" in left[foreign]
+
+    # Dropped: stored, and not listed.
+    tapewire(archive, "dlq", "drop", dropped, "--reason", "test feed")
+    assert set(names(archive)) == {gone, other, foreign}
+    assert names(archive, "--fate", "dropped") == [dropped]
+    assert dlq(archive, "show", dropped)["history"][0]["reason"] == "test feed"
+    assert "it was dropped by" in tapewire(archive, "dlq", "replay", dropped, code=2).stderr
+    assert dropped in dlq(archive, "replay", dropped, "--force")["replayed"]
+    assert "it was replayed by" in tapewire(archive, "dlq", "drop", dropped, code=2).stderr
+    assert dlq(archive, "drop", dropped, "--force")["dropped"] == [dropped]
+
+    refusals = [
+        (["show", "9:9"], "letter 9:9: expected one that"),
+        (["show", "nonsense"], "expected PARTITION:OFFSET"),
+        (["replay", gone, "9:9"], "letter 9:9: expected one that"),
+        (["replay"], "expected either names of letters or --all"),
+        (["replay", gone, "--all"], "expected either names of letters or --all"),
+        (["replay", gone, "--role", "score"], "expected filters beside --all only"),
+        (["list", "--topic", "signals"], "--topic: expected one of news"),
+        (["list", "--fate", "lost"], "--fate: expected one of open"),
+        (["list", "--by", "colour"], "--by: expected one of role"),
+    ]
+    for words, says in refusals:
+        done = tapewire(archive, "dlq", *words, code=2)
+        assert says in done.stderr, words
+        assert len(done.stderr.splitlines()) == 1
+    away = archive.model_copy(update={"broker": "127.0.0.1:1"})
+    assert (
+        "TAPEWIRE_BROKER=127.0.0.1:1"
+        in tapewire(away, "dlq", "replay", foreign, gone, code=2).stderr
+    )
+    assert len(dlq(archive, "show", gone)["history"]) == 1
+
+
+def test_a_demos_letters_are_listed_and_shown_but_not_sent(tmp_path: Path) -> None:
+    folder, schema = tmp_path / "postgres", "demo_of_a_test"
+    raw = encode(
+        DeadLetter(
+            role="score", topic="ticks", partition=0, offset=3, kafka_ts=T0, reason="no JSON",
+            key=None, payload=b"{", n_bytes=1,
+        )
+    )  # fmt: skip
+    with start_postgres(folder) as server:
+        migrate(server.dsn, schema)
+        sink = Sink(server.dsn, schema)
+        sink.write([Chunk("dead-letters", "run.dead-letters", 0, [Stored(raw)], 0, 1)])
+        sink.close()
+    place = {"schema": schema, "postgres_dir": str(folder)}
+    (tmp_path / "last-demo.json").write_text(json.dumps(place))
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "stream.cli", "dlq", *words],
+            env={**os.environ, "TAPEWIRE_DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    listed = json.loads(run("list", "--json").stdout)
+    assert [each["name"] for each in listed["letters"]] == ["0:0"]
+    assert "no JSON" in run("show", "0:0").stdout
+    for words in (["replay", "0:0"], ["drop", "0:0"]):
+        done = run(*words)
+        assert done.returncode == 2
+        assert "TAPEWIRE_DATABASE, found none: a demo's letters can be listed" in done.stderr
+
+
+class Stored(NamedTuple):
+    value: bytes
+    key: bytes | None = b"place"
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = at_ms(0)
