@@ -128,14 +128,12 @@ def replay(
         if names:
             chosen = _named(letters, names)
         else:
-            chosen, _ = letters.newest(_wanted(*filters, fate), None)
+            chosen = letters.newest(_wanted(*filters, fate), None)[0][::-1]
             _ask(chosen, yes)
         source = Source(settings)
         try:
             results = []
-            for result in send_back(
-                letters, source, chosen[::-1], actor=getpass.getuser(), reason="", force=force
-            ):
+            for result in send_back(letters, source, chosen, actor=_actor(), force=force):
                 results.append(result)
                 if not as_json:
                     _tell(
@@ -164,7 +162,7 @@ def drop(
     with _letters_of(settings) as letters:
         chosen = _named(letters, names)
         begun, refused = letters.begin(
-            chosen, "dropped", actor=getpass.getuser(), reason=reason, force=force
+            chosen, "dropped", actor=_actor(), reason=reason, force=force
         )
     if as_json:
         print(json.dumps({"dropped": list(begun), "left": refused}))
@@ -227,6 +225,13 @@ def _real(*needed: str) -> Settings:
     return read_settings()
 
 
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
 def _named(letters: Letters, names: Sequence[str]) -> list[Letter]:
     return [letters.find(name) for name in dict.fromkeys(names)]
 
@@ -249,7 +254,7 @@ def _tell(name: str, done: Any, why: str) -> None:
         print(f"{name} {done}")
     else:
         Console(stderr=True, highlight=False).print(
-            f"tapewire: letter {name}: {escaped(why)}; nothing was done",
+            f"tapewire: letter {name}: {escaped(why)}",
             markup=False,
             soft_wrap=True,
         )

@@ -32,7 +32,6 @@ def replay(
     chosen: Sequence[Letter],
     *,
     actor: str,
-    reason: str,
     force: bool,
 ) -> Iterator[Replayed]:
     """Send each letter's record back, and say of each what became of it.
@@ -46,7 +45,7 @@ def replay(
         ready, left = _originals(letters, source, chosen[i : i + _BATCH])
         yield from left
         begun, refused = letters.begin(
-            [each.letter for each in ready], "replaying", actor=actor, reason=reason, force=force
+            [each.letter for each in ready], "replaying", actor=actor, reason="", force=force
         )
         yield from (_left(e.letter, refused[e.letter.name]) for e in ready if _in(e, refused))
         for delivery in source.send([each for each in ready if _in(each, begun)]):

@@ -24,7 +24,6 @@ from stream.settings import Settings
 REPLAY_OF = "tapewire-replay-of"  # header: TOPIC:PARTITION:OFFSET of the record replayed
 LETTER = "tapewire-dead-letter"  # header: the letter's name
 _REACH_S = 10.0
-_DELIVERY_S = 30.0
 _LARGEST = 100_000_000  # bytes; what is too large is the broker's to say
 # Answers after which the record is surely not there; after any other it may be.
 _NOT_TAKEN = frozenset(
@@ -61,8 +60,9 @@ class Delivery(NamedTuple):
 class Source:
     """Reads and writes the source topics of a namespace. Blocking; close it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, delivery_s: float = 30.0) -> None:
         self._settings = settings
+        self._delivery_s = delivery_s
         self._counts: dict[str, int] = {}
         self._producer = Producer(
             {
@@ -71,7 +71,7 @@ class Source:
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.max.bytes": _LARGEST,
-                "message.timeout.ms": int(_DELIVERY_S * 1000),
+                "message.timeout.ms": int(delivery_s * 1000),
                 "linger.ms": 5,
                 "log_level": 0,
             }
@@ -122,7 +122,7 @@ class Source:
         said: list[Delivery] = []
         for original in originals:
             self._produce(original, said)
-        self._producer.flush(_DELIVERY_S + _REACH_S)
+        self._producer.flush(self._delivery_s + _REACH_S)
         told = {delivery.letter.name for delivery in said}
         for original in originals:
             if original.letter.name not in told:
@@ -140,7 +140,7 @@ class Source:
         def delivered(error: KafkaError | None, message: Message) -> None:
             said.append(_delivery(letter, error, message))
 
-        past = self._settings.mode == "replay"
+        past = self._settings.mode == "replay"  # where the wall clock stamps nothing
         try:
             self._producer.produce(
                 self._settings.topic(letter.source_topic),

@@ -15,9 +15,13 @@ from psycopg import sql
 from stream.archive.migrate import migrate
 from stream.archive.sink import Chunk, Sink
 from stream.deadletters.letter import Letter
+from stream.deadletters.replay import replay
+from stream.deadletters.source import Source
 from stream.deadletters.store import Letters, Wanted, open_letters
+from stream.embedded.broker import start_broker
 from stream.errors import Refused, Unavailable
 from stream.events import DeadLetter, encode
+from stream.settings import Settings
 
 SCHEMA = "dead_letters_in_sql"
 T0 = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
@@ -197,3 +201,20 @@ def test_a_database_that_is_away_or_not_migrated_is_said(database: str) -> None:
     with pytest.raises(Refused, match="tapewire migrate"):
         with open_letters(database, "nowhere") as letters:
             letters.newest(Wanted(), 1)
+
+
+def test_a_broker_that_goes_while_it_is_sent_to_leaves_the_letter_in_doubt(
+    letters: Letters, schema: str
+) -> None:
+    archive(schema, {})
+    with start_broker() as address:
+        source = Source(Settings(broker=address, partitions=1), delivery_s=1.0)
+        source.check("ticks")
+    (left,) = replay(letters, source, [letters.find("1:0")], actor="ann", force=False)
+    source.close()
+    assert left.to is None
+    assert "in doubt" in left.why
+    (step,) = letters.history(letters.find("1:0"))
+    assert (step.fate, letters.find("1:0").fate) == ("replaying", "replaying")
+    assert "timed out" in str(step.error)
+    assert names(letters) == ["1:0"]
