@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -136,9 +136,8 @@ def replay(
             for result in send_back(letters, source, chosen, actor=_actor(), force=force):
                 results.append(result)
                 if not as_json:
-                    _tell(
-                        result.letter, result.to and f"{result.source} -> {result.to}", result.why
-                    )
+                    went = result.to and f"{result.source} -> {result.to}"
+                    _tell(result.letter, went, result.why)
         finally:
             source.close()
     if as_json:
@@ -168,7 +167,8 @@ def drop(
         print(json.dumps({"dropped": list(begun), "left": refused}))
     else:
         for letter in chosen:
-            _tell(letter.name, "dropped" * (letter.name in begun), refused.get(letter.name, ""))
+            done = "dropped" if letter.name in begun else None
+            _tell(letter.name, done, refused.get(letter.name, ""))
     if refused:
         raise typer.Exit(EXIT_LEFT)
 
@@ -249,7 +249,7 @@ def _ask(chosen: Sequence[Letter], yes: bool) -> None:
         typer.confirm(f"Replay {len(chosen):,} letters?", abort=True, err=True)
 
 
-def _tell(name: str, done: Any, why: str) -> None:
+def _tell(name: str, done: str | None, why: str) -> None:
     if done:
         print(f"{name} {done}")
     else:
