@@ -13,7 +13,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from stream.cli import demo, learn, look, prove, run
+from stream.cli import demo, dlq, learn, look, prove, run
 from stream.errors import Refused, TapewireError, Unavailable
 
 EXIT_REFUSED = 2
@@ -38,6 +38,7 @@ app.command()(look.tail)
 app.command()(learn.retrain)
 app.add_typer(learn.models, name="models")
 app.command()(prove.verify)
+app.add_typer(dlq.dlq, name="dlq")
 app.command()(look.sql)
 app.command()(look.schema)
 app.command()(look.check)

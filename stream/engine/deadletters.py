@@ -6,6 +6,7 @@ from stream.engine.step import Record
 from stream.events import DeadLetter, encode, moment
 
 MAX_KEPT_BYTES = 512 * 1024  # of a larger payload: with base64 a letter stays under 1 MiB
+MAX_KEPT_KEY_BYTES = 1_000
 
 
 def dead_letter(role: str, topic: str, record: Record, reason: str) -> tuple[bytes, bytes]:
@@ -18,7 +19,7 @@ def dead_letter(role: str, topic: str, record: Record, reason: str) -> tuple[byt
         offset=record.offset,
         kafka_ts=moment(record.timestamp * 1000),
         reason=reason[:2_000],
-        key=record.key if record.key is None else record.key[:1_000],
+        key=record.key if record.key is None else record.key[:MAX_KEPT_KEY_BYTES],
         payload=raw[:MAX_KEPT_BYTES],
         n_bytes=len(raw),
     )

@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli.app import app
+from stream.cli.dlq import dlq
 from stream.cli.learn import models
 from stream.errors import Refused
 from stream.events import EVENTS
 from stream.settings import read_settings
 
 REPO = Path(__file__).parents[3]
-VERBS = [command.callback for command in (*app.registered_commands, *models.registered_commands)]
+VERBS = [command.callback for group in (app, models, dlq) for command in group.registered_commands]
 
 
 def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -106,3 +107,42 @@ def test_check_says_which_servers_do_not_answer_and_exits_1() -> None:
     assert done.returncode == 1
     assert not any(one["ok"] for one in json.loads(done.stdout).values())
     assert "hunter2" not in done.stdout + done.stderr
+
+
+NOWHERE = {
+    "TAPEWIRE_BROKER": "127.0.0.1:1",
+    "TAPEWIRE_DATABASE": "postgresql://me:hunter2@127.0.0.1:1/none",
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("list --topic signals", "--topic: expected one of news"),
+        ("list --role boss", "--role: expected one of sentiment"),
+        ("list --fate lost", "--fate: expected one of open"),
+        ("list --by colour", "--by: expected one of role"),
+        ("replay", "expected either names of letters or --all"),
+        ("replay 0:1 --all", "expected either names of letters or --all"),
+        ("replay 0:1 --role score", "expected filters beside --all only"),
+        ("replay 0:1 --fate all", "expected filters beside --all only"),
+    ],
+)
+def test_a_wrong_word_to_dlq_is_refused_before_any_server_is_asked(words: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        CliRunner().invoke(app, ["dlq", *words.split()], env=NOWHERE, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("words", ["list", "show 0:1", "replay 0:1", "drop 0:1"])
+def test_dlq_without_its_database_is_one_line_and_exit_code_5(words: str) -> None:
+    done = run("dlq", *words.split(), **NOWHERE)
+    assert done.returncode == 5
+    assert "TAPEWIRE_DATABASE: " in done.stderr
+    assert "hunter2" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_replay_names_the_servers_that_it_misses() -> None:
+    done = run("dlq", "replay", "0:1", TAPEWIRE_DATABASE=NOWHERE["TAPEWIRE_DATABASE"])
+    assert done.returncode == 2
+    assert "expected TAPEWIRE_BROKER, found none" in done.stderr

@@ -1,0 +1,1 @@
+"""Dead letters after they were written: finding them, sending them back, dropping them."""
