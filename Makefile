@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 DATA ?=
+SEEDS ?= 20
+MINUTES ?= 30
 
-.PHONY: setup demo test lint stack bench clean
+.PHONY: setup demo test lint stack bench soak clean
 
 setup: $(VENV)/.ready
 
@@ -30,6 +32,9 @@ stack: setup
 
 bench: setup
 	$(RUN)/python -m tests.bench $(ARGS)
+
+soak: setup
+	$(RUN)/python -m tests.integration.faults.soak --seeds $(SEEDS) --minutes $(MINUTES) $(ARGS)
 
 clean:
 	-tests/stack/stack.sh purge

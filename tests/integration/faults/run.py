@@ -62,7 +62,7 @@ class Outcome:
         assert wrong == (0, 0, 0, 0, 0), asdict(self)
 
 
-def run(settings: Settings, seed: int, pull: Pull) -> Outcome:
+def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) -> Outcome:
     """Publish a recorded stream through real workers, pull once at a seeded moment, account."""
     env = environment(
         settings,
@@ -77,7 +77,7 @@ def run(settings: Settings, seed: int, pull: Pull) -> Outcome:
     )
     asyncio.run(create_topics(settings))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
-    with _workers(env) as workers, _Watch(settings) as watch:
+    with _workers(env, sabotage) as workers, _Watch(settings) as watch:
         head = len(stream) // 10
         _publish(settings, stream[:head], 0.0)
         _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
@@ -114,8 +114,8 @@ def run(settings: Settings, seed: int, pull: Pull) -> Outcome:
 
 
 @contextmanager
-def _workers(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.integration.faults.workers"]
+def _workers(env: dict[str, str], sabotage: str | None) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.integration.faults.workers", *filter(None, [sabotage])]
     workers = subprocess.Popen(command, env=env)
     try:
         yield workers

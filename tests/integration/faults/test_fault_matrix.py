@@ -23,9 +23,7 @@ _STOPPED_S = 8.0  # longer than a session of the group, 6 s
 def test_pulled_plug_loses_and_repeats_nothing(
     settings: Callable[..., Settings], target: str, way: str
 ) -> None:
-    outcome = run(settings(mode="live"), 1, pulling(target, way, _STOPPED_S))
-    print(outcome)
-    outcome.raise_if_wrong()
+    run(settings(mode="live"), 1, pulling(target, way, _STOPPED_S)).raise_if_wrong()
 
 
 @pytest.mark.parametrize(("n_brokers", "way"), list(product((1, 3), WAYS)))
@@ -40,3 +38,9 @@ def test_pulled_broker_loses_and_repeats_nothing(
 
 def test_workers_come_and_go_under_load(settings: Callable[..., Settings]) -> None:
     run(settings(mode="live"), 1, scaling).raise_if_wrong()
+
+
+@pytest.mark.parametrize("sabotage", ["acknowledge_before_send", "skip_a_slot"])
+def test_a_broken_engine_is_found_out(settings: Callable[..., Settings], sabotage: str) -> None:
+    outcome = run(settings(mode="live"), 1, pulling("score", "kill", _STOPPED_S), sabotage)
+    assert (outcome.exit_code, outcome.unproven > 0) == (1, True), outcome

@@ -10,4 +10,12 @@ from stream.settings import read_settings
 if __name__ == "__main__":
     roles = ("sentiment", "score", "archive")
     commands = {role: role_command(role) for role in roles}
+    for sabotage in sys.argv[1:]:
+        commands["score"] = [
+            sys.executable,
+            "-m",
+            "tests.integration.faults.sabotaged",
+            sabotage,
+            "score",
+        ]
     sys.exit(asyncio.run(supervise(commands, env=role_environment(read_settings()))))
