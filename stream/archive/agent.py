@@ -17,7 +17,7 @@ from faust.types.tuples import TP
 
 from stream import metrics
 from stream.archive.sink import Chunk, Sink
-from stream.archive.tables import ARCHIVED
+from stream.archive.tables import ARCHIVED, READ_ELSEWHERE
 from stream.archive.writer import Writer
 from stream.engine.app import build_app
 from stream.engine.signals import stop_on_signals
@@ -37,7 +37,11 @@ class Archive:
         self._settings = settings
         self._logical = {settings.topic(name): name for name in ARCHIVED}
         self._ids: dict[str, str] = {}
-        sink = Sink(settings.database.get_secret_value(), settings.namespace)
+        sink = Sink(
+            settings.database.get_secret_value(),
+            settings.namespace,
+            read_elsewhere=READ_ELSEWHERE | {settings.tape},
+        )
         self._writer = Writer(sink, on_written=_count, read_again=self._read_again)
         self._next: dict[TP, int] = {}  # where the next chunk of a partition starts
         self._left_epoch = -1  # chunks of it are read again

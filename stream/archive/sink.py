@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import psycopg
 import structlog
 from psycopg import sql
 
-from stream.archive.tables import TABLES, Row, Table, read_rows
+from stream.archive.tables import TABLES, Row, Table, letter_row, read_rows
 from stream.engine.step import Record
 from stream.errors import Refused, TapewireError, Unavailable
 
@@ -55,8 +55,9 @@ class Sink:
     After `Unavailable` the connection is gone and the next call makes a new one.
     """
 
-    def __init__(self, dsn: str, schema: str) -> None:
+    def __init__(self, dsn: str, schema: str, *, read_elsewhere: Collection[str] = ()) -> None:
         self._dsn = dsn
+        self._read_elsewhere = read_elsewhere
         self._schema = schema
         self._connection: psycopg.Connection | None = None
         self._names: dict[tuple[str, int], tuple[str, ...]] = {}
@@ -74,7 +75,8 @@ class Sink:
     def write(self, chunks: Sequence[Chunk]) -> Counter[str]:
         """Write the rows of `chunks` and their positions; return counts by table and `rejected`.
 
-        A record that cannot be read, or that the server refuses, is counted and left out.
+        A record that cannot be read is counted and left to the roles that read its topic; where
+        there are none, and where the server refuses a row, a dead letter takes its place.
 
         Raises
         ------
@@ -114,17 +116,21 @@ class Sink:
             for half in halves(chunks):
                 counts += self.write(half)
             return counts
+        letters = []
         for chunk in chunks:
             for record in chunk.records:
+                reason = f"the database refuses its row: {str(error).strip()}"
                 place = {"topic": chunk.topic, "partition": chunk.partition}
-                log.error("row refused", **place, offset=record.offset, reason=str(error).strip())
-        return self.write([c._replace(records=()) for c in chunks]) + Counter(rejected=n_records)
+                log.error("row refused", **place, offset=record.offset, reason=reason)
+                letters.append(letter_row(chunk.topic, chunk.topic_id, record, reason))
+        without = [chunk._replace(records=()) for chunk in chunks]
+        return self._write_once(without, letters) + Counter(rejected=n_records)
 
-    def _write_once(self, chunks: Sequence[Chunk]) -> Counter[str]:
+    def _write_once(self, chunks: Sequence[Chunk], letters: Sequence[Row] = ()) -> Counter[str]:
         try:
             connection = self._open()
             reached = self._follow(chunks)
-            counts = self._write_transaction(connection, chunks)
+            counts = self._write_transaction(connection, chunks, letters)
         except BaseException:
             self.close()  # with it goes what was learnt in the transaction
             raise
@@ -146,14 +152,19 @@ class Sink:
         return after
 
     def _write_transaction(
-        self, connection: psycopg.Connection, chunks: Sequence[Chunk]
+        self, connection: psycopg.Connection, chunks: Sequence[Chunk], letters: Sequence[Row]
     ) -> Counter[str]:
         counts: Counter[str] = Counter()
-        rows: dict[str, list[Row]] = {}
+        rows: dict[str, list[Row]] = {"dead_letters": list(letters)}
         with connection.transaction(), connection.cursor() as cursor:
             for chunk in chunks:
                 counts["rejected"] += read_rows(
-                    chunk.topic, chunk.topic_id, chunk.records, self._names_of, rows
+                    chunk.topic,
+                    chunk.topic_id,
+                    chunk.records,
+                    self._names_of,
+                    rows,
+                    bury=chunk.topic not in self._read_elsewhere,
                 )
             for name in sorted(rows):
                 if rows[name]:

@@ -26,6 +26,7 @@ from stream.archive.wire import (
     texts,
     time_us,
 )
+from stream.engine.deadletters import letter_of
 from stream.engine.step import Record
 from stream.errors import Rejected
 
@@ -211,7 +212,10 @@ _ROWS: Mapping[str, tuple[str, type[Any], Callable[..., Row]]] = {
 }
 # The logical topics that have a table.
 ARCHIVED = tuple(_ROWS)
+# Of those, what another role reads besides: it writes the dead letters. The tape is one more.
+READ_ELSEWHERE = frozenset({"news", "sentiment", "actions", "instruments"})
 _TAPES = ("ticks", "bars")
+_UNREADABLE = (Rejected, msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 
 
 def read_rows(
@@ -220,17 +224,19 @@ def read_rows(
     records: Iterable[Record],
     names_of: NamesOf,
     into: dict[str, list[Row]],
+    *,
+    bury: bool = False,
 ) -> int:
     """Append each record's row to its table's list in `into`; return how many were unreadable.
 
-    An unreadable record (the role that uses it writes the dead letter) leaves no row. NUL, which
-    PostgreSQL's text cannot hold, becomes U+FFFD.
+    NUL, which PostgreSQL's text cannot hold, becomes U+FFFD.
 
     Parameters
     ----------
     topic : logical name ("ticks"), one of `ARCHIVED`
     topic_id : identity of the topic, the same for all its partitions
     names_of : see `NamesOf`; asked once a signal
+    bury : keep an unreadable record as a dead letter, because no other role does
     """
     table, kind, row_of = _ROWS[topic]
     if topic == "signals":
@@ -250,9 +256,21 @@ def read_rows(
             else:
                 own = row_of(events.decode(kind, raw))
                 target = rows
-        except (Rejected, msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        except _UNREADABLE as error:
             n_rejected += 1
+            if bury:
+                letters = into.setdefault("dead_letters", [])
+                letters.append(letter_row(topic, topic_id, record, str(error)))
             continue
-        place = kafka_time_us(record.timestamp), topic_id, record.partition, record.offset
-        target.append(own + place)
+        target.append(own + _place(topic_id, record))
     return n_rejected
+
+
+def letter_row(topic: str, topic_id: str, record: Record, reason: str) -> Row:
+    """The row of a record that archive itself refuses; its place is the record's own."""
+    letter = letter_of("archive", topic, record, reason)
+    return _dead_letter(letter) + _place(topic_id, record)
+
+
+def _place(topic_id: str, record: Record) -> Row:
+    return kafka_time_us(record.timestamp), topic_id, record.partition, record.offset

@@ -11,8 +11,14 @@ MAX_KEPT_KEY_BYTES = 1_000
 
 def dead_letter(role: str, topic: str, record: Record, reason: str) -> tuple[bytes, bytes]:
     """Key and value for `dead-letters`; the key is the record's position."""
+    key = f"{topic}:{record.partition}:{record.offset}".encode()
+    return key, encode(letter_of(role, topic, record, reason))
+
+
+def letter_of(role: str, topic: str, record: Record, reason: str) -> DeadLetter:
+    """The letter of `record`, cut to what one record can hold."""
     raw = record.value or b""
-    letter = DeadLetter(
+    return DeadLetter(
         role=role,
         topic=topic,
         partition=record.partition,
@@ -23,4 +29,3 @@ def dead_letter(role: str, topic: str, record: Record, reason: str) -> tuple[byt
         payload=raw[:MAX_KEPT_BYTES],
         n_bytes=len(raw),
     )
-    return f"{topic}:{record.partition}:{record.offset}".encode(), encode(letter)

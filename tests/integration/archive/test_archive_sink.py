@@ -156,7 +156,7 @@ RENAMED = {
 def sink(database: str) -> Iterator[Sink]:
     drop(database)
     migrate(database, SCHEMA)
-    sink = Sink(database, SCHEMA)
+    sink = Sink(database, SCHEMA, read_elsewhere={"news"})
     yield sink
     sink.close()
     drop(database)
@@ -286,10 +286,16 @@ def test_the_latest_instrument_of_a_symbol_stands(database: str, sink: Sink) -> 
     assert query(database, "SELECT company FROM instruments") == [{"company": "c"}]
 
 
-def test_garbage_is_counted_and_its_neighbours_are_written(database: str, sink: Sink) -> None:
+def test_garbage_is_kept_and_its_neighbours_are_written(database: str, sink: Sink) -> None:
     tick = events.encode(ROUND_TRIPS[1][2])
-    counts = sink.write([chunk("ticks", b"{", tick, None, b"\xff", tick)])
-    assert counts == {"rejected": 3, "ticks": 2}
+    chunks = [chunk("ticks", b"{", tick, None, b"\xff", tick), chunk("news", b"{", topic_id="n")]
+    assert sink.write(chunks) == {"rejected": 4, "ticks": 2, "dead_letters": 3}
+    assert sink.write(chunks) == {"rejected": 4}
+    letters = query(database, "SELECT * FROM dead_letters ORDER BY source_offset")
+    places = [(row["role"], row["source_topic"], row["source_offset"]) for row in letters]
+    assert places == [("archive", "ticks", offset) for offset in (0, 2, 3)]
+    assert [bytes(row["payload"]) for row in letters] == [b"{", b"", b"\xff"]
+    assert "no value" in letters[1]["reason"]
     offsets = query(database, 'SELECT "offset" FROM ticks ORDER BY 1')
     assert [row["offset"] for row in offsets] == [1, 4]
 
@@ -302,7 +308,10 @@ def test_a_row_that_the_server_refuses_does_not_take_others_with_it(
     prices = [1.0, 2.0, 5000.0, 3.0, 4.0]
     ticks = [events.encode(events.Tick(symbol="A", ts=AT, price=p, size=1)) for p in prices]
     counts = sink.write([chunk("ticks", *ticks), chunk("news", b"{", topic_id="other")])
-    assert counts == {"rejected": 2, "ticks": 4}
+    assert counts == {"rejected": 2, "ticks": 4, "dead_letters": 1}
+    (letter,) = query(database, "SELECT * FROM dead_letters")
+    assert bytes(letter["payload"]) == ticks[2]
+    assert "price_check" in letter["reason"]
     assert sink.positions(["id", "other"]) == {("id", 0): 5, ("other", 0): 1}
 
 
