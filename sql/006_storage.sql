@@ -102,6 +102,7 @@ DECLARE
     own text := format('%I.%I', current_schema(), table_name);
     oldest timestamptz := now() - keep;
     time_column text;
+    is_hypertable boolean := false;
     n bigint;
 BEGIN
     SELECT t.time_column INTO time_column FROM (VALUES
@@ -128,10 +129,13 @@ BEGIN
             HINT = 'features look back 250 sessions; force => true if it may be lost';
     END IF;
 
-    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') AND EXISTS (
-        SELECT FROM timescaledb_information.hypertables
-        WHERE hypertable_schema = current_schema() AND hypertable_name = table_name
-    ) THEN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+        is_hypertable := EXISTS (
+            SELECT FROM timescaledb_information.hypertables
+            WHERE hypertable_schema = current_schema() AND hypertable_name = table_name
+        );
+    END IF;
+    IF is_hypertable THEN
         BEGIN
             PERFORM remove_retention_policy(own::regclass, if_exists => true);
             PERFORM add_retention_policy(own::regclass, drop_after => keep);
