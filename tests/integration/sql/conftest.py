@@ -1,6 +1,7 @@
 """A migrated schema of the test's own on each kind of server that the SQL must answer on."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -21,8 +22,22 @@ def server(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def db(server: str, namespace: str) -> Iterator[psycopg.Connection]:
     """A connection whose search_path is this test's schema."""
-    drop_schema(server, namespace)
-    migrate(server, namespace)
-    with connect(server, namespace) as connection:
+    with migrated(server, namespace) as connection:
         yield connection
-    drop_schema(server, namespace)
+
+
+@pytest.fixture
+def tsl_db(tsl: str, namespace: str) -> Iterator[psycopg.Connection]:
+    """The same on the community edition alone."""
+    with migrated(tsl, namespace) as connection:
+        yield connection
+
+
+@contextmanager
+def migrated(dsn: str, schema: str) -> Iterator[psycopg.Connection]:
+    """A schema as `tapewire migrate` leaves it, gone with its roles at the end."""
+    drop_schema(dsn, schema)
+    migrate(dsn, schema)
+    with connect(dsn, schema) as connection:
+        yield connection
+    drop_schema(dsn, schema)

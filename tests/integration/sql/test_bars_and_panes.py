@@ -90,3 +90,8 @@ def test_minute_bars_are_the_stored_panes(db: psycopg.Connection) -> None:
     ]
     assert len(symbols) == 4
     assert found == panes
+    by_time = (
+        "SELECT EXISTS (SELECT FROM bars b WHERE open <> (SELECT price FROM ticks k WHERE "
+        "k.symbol = b.symbol AND ts >= bar_start AND ts < bar_end ORDER BY ts LIMIT 1))"
+    )
+    assert db.execute(by_time).fetchone() == (True,)  # so the log's order decides open and close
