@@ -3,6 +3,7 @@
 import math
 import random
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -255,5 +256,10 @@ def test_every_function_has_an_example_that_runs(db: psycopg.Connection, namespa
         "asof_price", "sentiment_known_at", "news_known_at", "signals_known_at", "bars",
         "signals_with_returns", "keep_for",
     }  # fmt: skip
+    page = (Path(__file__).parents[3] / "docs" / "sql.md").read_text("utf-8")
     for _, comment in commented:
-        db.execute(comment.partition("Example: ")[2].encode())
+        example = comment.partition("Example: ")[2]
+        assert example in page
+        db.execute(example.encode())
+    views = db.execute("SELECT viewname FROM pg_views WHERE schemaname = %s", [namespace])
+    assert not [view for (view,) in views if f"`{view}`" not in page]
