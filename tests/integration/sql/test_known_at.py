@@ -25,7 +25,7 @@ from tests.integration.sql.rows import (
 
 pytestmark = pytest.mark.stack
 
-SEEDS = [1, 2, 3]
+SEEDS = [1, 2]
 SYMBOLS = ["A", "B", "C"]
 SPAN = 60  # minutes; a row's time is a whole minute, so that ties abound
 MOMENTS = [at(m) for m in range(-1, SPAN + 15, 2)]

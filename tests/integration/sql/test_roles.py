@@ -88,27 +88,27 @@ def test_the_workers_code_runs_as_writer(owner: str, namespace: str, tmp_path: P
         assert history.n_events() == 2
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DELETE FROM ticks",
-        "DELETE FROM ml_models",
-        "TRUNCATE ticks",
-        "UPDATE ticks SET price = 1",
-        "UPDATE ml_models SET sha256 = ''",
-        "UPDATE ml_alias_moves SET actor = ''",
-        "INSERT INTO schema_migrations VALUES ('x', 'x')",
-        "DROP TABLE ticks",
-        "ALTER TABLE ticks ADD COLUMN x int",
-        "CREATE TABLE mine (x int)",
-        "CREATE INDEX ON ticks (price)",
-        "SELECT keep_for('ticks', '800 days')",
-    ],
-)
-def test_writer_is_refused_more(owner: str, namespace: str, statement: str) -> None:
+MORE_THAN_WRITING = [
+    "DELETE FROM ticks",
+    "DELETE FROM ml_models",
+    "TRUNCATE ticks",
+    "UPDATE ticks SET price = 1",
+    "UPDATE ml_models SET sha256 = ''",
+    "UPDATE ml_alias_moves SET actor = ''",
+    "INSERT INTO schema_migrations VALUES ('x', 'x')",
+    "DROP TABLE ticks",
+    "ALTER TABLE ticks ADD COLUMN x int",
+    "CREATE TABLE mine (x int)",
+    "CREATE INDEX ON ticks (price)",
+    "SELECT keep_for('ticks', '800 days')",
+]
+
+
+def test_writer_is_refused_more(owner: str, namespace: str) -> None:
     with connect(of(owner, namespace, "worker"), namespace) as connection:
-        with pytest.raises(DENIED):
-            connection.execute(statement.encode())
+        for statement in MORE_THAN_WRITING:
+            with pytest.raises(DENIED):
+                connection.execute(statement.encode())
 
 
 def test_reader_reads_everything_and_writes_nothing(owner: str, namespace: str) -> None:

@@ -167,23 +167,23 @@ def test_keep_for_leaves_the_continuous_aggregate_what_it_has(
     assert one(tsl_db, "SELECT sum(n_trades) FROM bars_1m") == 20
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ("'ticks', '399 days'", "expected 400 days or more of the input ticks"),
-        ("'actions', '13 months'", "expected 400 days or more of the input actions"),
-        ("'ticks', '399 days', force => NULL", "expected 400 days or more"),
-        ("'ticks', '6 days', force => true", "expected 7 days or more"),
-        ("'signals', '-1 days'", "expected 7 days or more"),
-        ("'ticks', NULL, force => true", "expected 7 days or more"),
-        ("'positions', '800 days'", "expected a table of events, got positions"),
-        ("'ticks; DROP TABLE ticks', '800 days'", "expected a table of events"),
-    ],
-)
-def test_keep_for_refuses(db: psycopg.Connection, call: str, message: str) -> None:
+REFUSED = [
+    ("'ticks', '399 days'", "expected 400 days or more of the input ticks"),
+    ("'actions', '13 months'", "expected 400 days or more of the input actions"),
+    ("'ticks', '399 days', force => NULL", "expected 400 days or more"),
+    ("'ticks', '6 days', force => true", "expected 7 days or more"),
+    ("'signals', '-1 days'", "expected 7 days or more"),
+    ("'ticks', NULL, force => true", "expected 7 days or more"),
+    ("'positions', '800 days'", "expected a table of events, got positions"),
+    ("'ticks; DROP TABLE ticks', '800 days'", "expected a table of events"),
+]
+
+
+def test_keep_for_refuses(db: psycopg.Connection) -> None:
     insert(db, "ticks", some_ticks([500]))
-    with pytest.raises(psycopg.errors.InvalidParameterValue, match=message):
-        db.execute(f"SELECT keep_for({call})".encode())
+    for arguments, message in REFUSED:
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match=message):
+            db.execute(f"SELECT keep_for({arguments})".encode())
     assert one(db, "SELECT count(*) FROM ticks") == 10
 
 
