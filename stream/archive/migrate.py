@@ -31,6 +31,8 @@ INSERT INTO schema_migrations (name, sha256, timescaledb) VALUES (%s, %s, %s)
 ON CONFLICT (name) DO UPDATE
 SET sha256 = excluded.sha256, timescaledb = excluded.timescaledb, applied_at = now()
 """
+# What a file goes on without: TimescaleDB's features, the right to create roles.
+_WITHOUT = ("0A000", "42501")
 
 
 def migrate(dsn: str, schema: str) -> list[str]:
@@ -67,7 +69,8 @@ def _migrate(connection: psycopg.Connection, schema: str) -> list[str]:
         timescaledb = _timescaledb(connection)
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
         connection.execute(sql.SQL("SET search_path = {}, public").format(name))
-        connection.execute("SET client_min_messages = warning")
+        connection.add_notice_handler(_log_what_is_missing)
+        connection.execute("SET client_min_messages = notice")
         connection.execute(_RECORDS)
         known = {
             row[0]: (row[1], row[2])
@@ -88,6 +91,11 @@ def _migrate(connection: psycopg.Connection, schema: str) -> list[str]:
     if applied:
         log.info("schema migrated", schema=schema, files=applied, timescaledb=timescaledb)
     return applied
+
+
+def _log_what_is_missing(notice: psycopg.errors.Diagnostic) -> None:
+    if notice.sqlstate in _WITHOUT:
+        log.info("server lacks something", what=notice.message_primary)
 
 
 def sql_files() -> list[tuple[str, str]]:

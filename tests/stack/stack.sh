@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The real servers of the tests, all on loopback, data under .stack/ of this checkout.
-#   stack.sh start|stop|status|purge [kafka|timescale|valkey ...]      (all three by default)
+#   stack.sh start|stop|status|purge [kafka|timescale|valkey|tsl ...]  (the first three by default)
 # `start` is idempotent and prints TAPEWIRE_BROKER=, TAPEWIRE_DATABASE= and TAPEWIRE_REDIS= for those
 # that are up (also in .stack/env); a server that cannot be had is named on stderr, exit code 1.
 # An ordinary user who cannot have TimescaleDB gets plain PostgreSQL, said on stderr.
@@ -11,8 +11,9 @@ command=${1:-}; [ $# -eq 0 ] || shift
 case $command in start | stop | status | purge) ;; *) sed -n 2,9p "$0" >&2; exit 2 ;; esac
 servers=("$@"); [ $# -gt 0 ] || servers=(kafka timescale valkey)
 [ $# -gt 0 ] || [ "$command" = start ] || [ ! -d "$stack/postgres" ] || servers+=(postgres)
+[ $# -gt 0 ] || [ "$command" = start ] || [ ! -d "$stack/tsl" ] || servers+=(tsl)
 for server in "${servers[@]}"; do
-  [ -x "$here/$server.sh" ] && [ "$server" != stack ] || die "expected kafka, timescale or valkey, got $server"
+  [ -x "$here/$server.sh" ] && [ "$server" != stack ] || die "expected kafka, timescale, valkey or tsl, got $server"
 done
 
 failed=0

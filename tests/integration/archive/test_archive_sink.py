@@ -14,6 +14,7 @@ from stream import events
 from stream.archive.migrate import migrate, sql_files
 from stream.archive.sink import Behind, Chunk, Sink
 from stream.errors import Refused, Unavailable
+from tests.fix_namespace import drop_schema
 
 pytestmark = pytest.mark.stack
 
@@ -154,17 +155,12 @@ RENAMED = {
 
 @pytest.fixture
 def sink(database: str) -> Iterator[Sink]:
-    drop(database)
+    drop_schema(database, SCHEMA)
     migrate(database, SCHEMA)
     sink = Sink(database, SCHEMA, read_elsewhere={"news"})
     yield sink
     sink.close()
-    drop(database)
-
-
-def drop(database: str) -> None:
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    drop_schema(database, SCHEMA)
 
 
 def query(database: str, text: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from stream.archive.sink import Chunk, Sink
 from stream.archive.writer import Writer
 from stream.errors import Refused
 from stream.events import Tick, encode
+from tests.fix_namespace import drop_schema
 
 pytestmark = pytest.mark.stack
 
@@ -88,12 +89,12 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def line(database: str) -> AsyncIterator[Line]:
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    drop_schema(database, SCHEMA)
     migrate(database, SCHEMA)
     line = Line(database)
     yield line
     await line.cut()
+    drop_schema(database, SCHEMA)
 
 
 @contextlib.asynccontextmanager

@@ -22,6 +22,7 @@ from stream.events import (
 )
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.policy import Policy
+from tests.fix_namespace import drop_schema
 from training.errors import TrainingRefused
 from training.history import open_history
 from training.retrain import retrain
@@ -47,8 +48,7 @@ def database(timescale):
     schema = f"history_{uuid.uuid4().hex[:12]}"
     migrate(timescale, schema)
     yield timescale, schema
-    with psycopg.connect(timescale) as connection:
-        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    drop_schema(timescale, schema)
 
 
 def make_policy(tape="ticks"):

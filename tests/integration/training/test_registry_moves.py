@@ -8,6 +8,7 @@ import pytest
 from models.artifact import Artifact, ArtifactError, Calibration, Member, with_version
 from models.registry import Registry
 from stream.archive.migrate import migrate
+from tests.fix_namespace import drop_schema
 
 pytestmark = pytest.mark.stack
 VERDICT = {"says": "PASS", "checks": []}
@@ -44,8 +45,7 @@ def database(timescale):
     schema = f"registry_{uuid.uuid4().hex[:12]}"
     migrate(timescale, schema)
     yield timescale, schema
-    with psycopg.connect(timescale) as connection:
-        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    drop_schema(timescale, schema)
 
 
 @pytest.fixture
