@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS ticks (
 );
 CREATE INDEX IF NOT EXISTS ticks_symbol ON ticks (symbol, ts DESC);
 
--- Bars that came in (origin 'bar') and bars made from trades (origin 'pane'): (bar_start, bar_end].
+-- Bars that came in (origin 'bar', of (bar_start, bar_end]) and made from trades ('pane', [start, end)).
 CREATE TABLE IF NOT EXISTS bars (
     origin text NOT NULL CHECK (origin IN ('bar', 'pane')),
     symbol text NOT NULL,

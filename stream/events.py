@@ -159,7 +159,7 @@ class SentimentScored(Struct, frozen=True, kw_only=True):
 
 
 class PaneClosed(Struct, frozen=True, kw_only=True):
-    """The bar of one interval (start, end], made from trades, with its counts."""
+    """The bar of one interval [start, end), made from trades, with its counts."""
 
     symbol: Symbol
     start: Time

@@ -102,6 +102,6 @@ def signal(signal_key: str, symbol: str, as_of: datetime, **more: Any) -> Row:
              "p_neutral": 0.2, "p_bullish": 0.7, "confidence": 0.7, "score": 0.6,
              "actionable": True, "model_name": "rules", "model_version": "1",
              "model_role": "rules", "feature_set": "intraday", "feature_set_version": 1,
-             "policy_id": "p", "features": [], "reasons": [], "evidence": [], "positions": {},
-             "emitted_at": as_of}  # fmt: skip
+             "policy_id": "p", "build": "b", "features": [], "reasons": [], "evidence": [],
+             "positions": {}, "emitted_at": as_of}  # fmt: skip
     return {**given, **place(as_of, offset=offset), **more}

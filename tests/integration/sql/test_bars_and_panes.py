@@ -48,7 +48,9 @@ def replayed() -> tuple[list[list[Record]], Outputs]:
     for p, tape in enumerate(tapes):
         tape.sort(key=lambda timed: (timed.at // MINUTE_US, -timed.at))
         own = [Record(p, i, t.at // 1000, t.key, t.value) for i, t in enumerate(tape)]
-        step = ScoreStep(p, N_PARTITIONS, POLICY, rules, clock=lambda: 0, stamp_outputs=True)
+        step = ScoreStep(
+            p, N_PARTITIONS, POLICY, rules, build="b", clock=lambda: 0, stamp_outputs=True
+        )
         for record in own:
             step.apply("ticks", record, sent)
         records.append(own)

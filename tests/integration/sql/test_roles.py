@@ -13,7 +13,8 @@ from models.registry import Registry
 from stream.archive.migrate import migrate
 from stream.archive.sink import Chunk, Sink
 from stream.events import Instrument, encode
-from stream.scoring.policy_record import record_policy
+from stream.scoring.build import this_build
+from stream.scoring.records import record
 from stream.settings import Settings
 from tests import factories
 from tests.fix_namespace import drop_role, drop_schema
@@ -77,7 +78,7 @@ def test_the_workers_code_runs_as_writer(owner: str, namespace: str, tmp_path: P
     sink.close()
     assert +counts == {"ticks": 2, "news": 1, "instruments": 2, "signals": 1}
     settings = Settings(database=dsn, namespace=namespace, data_dir=tmp_path)  # type: ignore[arg-type]
-    asyncio.run(record_policy(settings, POLICY))
+    asyncio.run(record(settings, POLICY, this_build()))
     registry = Registry(dsn, namespace)
     first, second = (make_artifact(seed=seed) for seed in (1, 2))
     for artifact in (first, second):
@@ -153,7 +154,7 @@ def test_who_may_not_create_roles_migrates_without(owner: str, namespace: str) -
         connection.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, login))
     dsn = of(owner, namespace, "stranger")
     try:
-        assert "007_roles.sql" in migrate(dsn, own)
+        assert "008_roles.sql" in migrate(dsn, own)
         with connect(dsn, own) as connection:
             insert(connection, "ticks", [tick("A", at(0), 10.0)])
             roles = connection.execute(

@@ -37,11 +37,11 @@ BEGIN
     FOREACH written IN ARRAY ARRAY[
         'instruments', 'news', 'sentiments', 'ticks', 'bars', 'context', 'actions', 'clock',
         'signals', 'late_events', 'dead_letters', 'feature_sets', 'positions', 'policies',
-        'ml_models', 'ml_aliases', 'ml_alias_moves'
+        'builds', 'ml_models', 'ml_aliases', 'ml_alias_moves', 'dead_letter_fates'
     ] LOOP
         EXECUTE format('GRANT INSERT ON %I.%I TO %I', own, written, writer);
     END LOOP;
-    FOREACH written IN ARRAY ARRAY['instruments', 'positions', 'ml_aliases'] LOOP
+    FOREACH written IN ARRAY ARRAY['instruments', 'positions', 'ml_aliases', 'dead_letter_fates'] LOOP
         EXECUTE format('GRANT UPDATE ON %I.%I TO %I', own, written, writer);
     END LOOP;
 
