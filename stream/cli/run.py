@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import structlog
 import typer
 from rich.console import Console
 
 from stream.cli.progress import load_progress
 from stream.errors import Refused
 from stream.settings import Role, Settings, read_settings
+
+log = structlog.get_logger()
 
 ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock")
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -48,9 +51,14 @@ def worker(
 
 
 async def _one(settings: Settings, role: str, run: Callable[[Settings], Awaitable[None]]) -> None:
-    from stream import metrics
+    from stream import metrics, wire
+    from stream.database import refuse_strangers
     from stream.engine.topics import create_topics
 
+    for line in wire.exposed(settings):
+        log.warning("unprotected", why=line)
+    if role in ("score", "archive"):
+        await asyncio.to_thread(refuse_strangers, settings.database.get_secret_value())
     if settings.metrics_port:
         metrics.serve(settings.metrics_port + ROLES.index(role))
     await create_topics(settings)

@@ -10,12 +10,13 @@ import structlog
 from psycopg.types.json import Jsonb
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
+from stream.database import CONNECT_S, explained
+from stream.errors import Unavailable
 from stream.scoring.policy import Policy
 from stream.settings import Settings
 
 log = structlog.get_logger()
 
-_CONNECT_S = 5
 _LONGEST_PAUSE_S = 60.0
 _INSERT = """
 INSERT INTO policies (policy_id, policy) VALUES (%s, %s) ON CONFLICT (policy_id) DO NOTHING
@@ -23,9 +24,12 @@ INSERT INTO policies (policy_id, policy) VALUES (%s, %s) ON CONFLICT (policy_id)
 
 
 async def record_policy(settings: Settings, policy: Policy) -> None:
-    """Store the policy, trying on until the database takes it: scoring does not wait for SQL."""
+    """Store the policy, trying on while the database is away: scoring does not wait for SQL.
+
+    Raises Refused where the database refuses us.
+    """
     async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.OperationalError),
+        retry=retry_if_exception_type(Unavailable),
         wait=wait_exponential(max=_LONGEST_PAUSE_S),
         before_sleep=_say,
     ):
@@ -39,9 +43,12 @@ def _say(state: RetryCallState) -> None:
 
 
 def _store(settings: Settings, policy: Policy) -> None:
-    with psycopg.connect(
-        settings.database.get_secret_value(),
-        connect_timeout=_CONNECT_S,
-        options=f"-c search_path={settings.namespace}",
-    ) as connection:
-        connection.execute(_INSERT, (policy.policy_id, Jsonb(msgspec.to_builtins(policy))))
+    try:
+        with psycopg.connect(
+            settings.database.get_secret_value(),
+            connect_timeout=CONNECT_S,
+            options=f"-c search_path={settings.namespace}",
+        ) as connection:
+            connection.execute(_INSERT, (policy.policy_id, Jsonb(msgspec.to_builtins(policy))))
+    except psycopg.OperationalError as error:
+        raise explained(error) from None
