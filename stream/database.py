@@ -34,7 +34,10 @@ def explained(error: psycopg.Error) -> Unavailable | Refused:
     if _STRANGER.search(text):
         return Refused(f"{kind}; let this user in, or name another user or database")
     if _TLS.search(text):
-        return Refused(f"{kind}; look at its sslmode, sslrootcert, and the server's certificate")
+        return Refused(
+            f"{kind}; look at its sslmode and sslrootcert, and whether "
+            "the server's certificate has expired"
+        )
     return Unavailable(kind)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import confluent_kafka as kafka
 import psycopg
 import pytest
 from psycopg import sql
@@ -30,6 +31,7 @@ _SCRIPTS = Path(__file__).parents[2] / "stack"
 STACK = Path(os.environ.get("STACK_DIR", _SCRIPTS.parents[1] / ".stack"))
 _POSTGRES_UID = 5433
 _BIN = "/usr/lib/postgresql/17/bin"
+_POSTGRES = ("listen_addresses=localhost", "ssl=on", "unix_socket_directories=", "fsync=off")
 _LISTENERS = {
     "SASL": "SASL_SSL",
     "MUTUAL": "SSL",
@@ -78,20 +80,13 @@ def kafka_with_tls(jars: Path, folder: Path, known: Authorities) -> Iterator[dic
     config = folder / "server.properties"
     config.write_text(_kafka_config(folder, at, known))
     log4j = _SCRIPTS / "log4j2.properties"
-    java = [
-        "java",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        f"-Dlog4j2.configurationFile={log4j}",
-    ]
-    java += ["-cp", f"{jars}/*"]
-    scram = [f"SCRAM-SHA-{n}=[name={USER},password={SCRAM_PASSWORD}]" for n in (256, 512)]
-    subprocess.run(
-        [*java, "-Xmx128m", "kafka.tools.StorageTool", "format", "-t", "d2lyZS10ZXN0LWNsdXN0ZQ"]
-        + ["-c", str(config), "--add-scram", scram[0], "--add-scram", scram[1]],
-        check=True,
-        capture_output=True,
-    )
+    java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
+    java.append(f"-Dlog4j2.configurationFile={log4j}")
+    command = [*java, "-Xmx128m", "kafka.tools.StorageTool", "format", "-c", str(config)]
+    command += ["-t", "d2lyZS10ZXN0LWNsdXN0ZQ"]
+    for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+        command += ["--add-scram", f"{mechanism}=[name={USER},password={SCRAM_PASSWORD}]"]
+    subprocess.run(command, check=True, capture_output=True)
     log = folder / "server.log"
     process = start(
         "kafka",
@@ -100,9 +95,19 @@ def kafka_with_tls(jars: Path, folder: Path, known: Authorities) -> Iterator[dic
         lambda: "Kafka Server started" in log.read_text(),
     )
     try:
+        _coordinate(at["INSIDE"])
         yield at
     finally:
         stop(process, signal.SIGKILL)  # nothing of it is kept
+
+
+def _coordinate(broker: str) -> None:
+    """Have groups and transactions coordinated: a first group on a fresh broker may wait 30 s."""
+    here = {"bootstrap.servers": broker, "log_level": 0}
+    kafka.Producer({**here, "transactional.id": "first"}).init_transactions(30)
+    consumer = kafka.Consumer({**here, "group.id": "first"})
+    consumer.committed([kafka.TopicPartition("first", 0)], timeout=30)
+    consumer.close()
 
 
 def _kafka_config(folder: Path, at: dict[str, str], known: Authorities) -> str:
@@ -121,9 +126,9 @@ def _kafka_config(folder: Path, at: dict[str, str], known: Authorities) -> str:
         "inter.broker.listener.name=INSIDE",
         f"log.dirs={folder}/data",
         "auto.create.topics.enable=false",
-        "offsets.topic.num.partitions=4",
+        "offsets.topic.num.partitions=1",
         "offsets.topic.replication.factor=1",
-        "transaction.state.log.num.partitions=4",
+        "transaction.state.log.num.partitions=1",
         "transaction.state.log.replication.factor=1",
         "transaction.state.log.min.isr=1",
         "group.initial.rebalance.delay.ms=0",
@@ -173,17 +178,18 @@ class Database:
         try:
             self._own(self._data)
             (self._root / "wire-password").write_text(DATABASE_PASSWORD)
-            self._run("initdb", "-D", f"/{self._data.name}", "-U", USER, "-A", "scram-sha-256",
-                      "--pwfile=/wire-password", "-E", "UTF8", "--locale=C.UTF-8", "-N")  # fmt: skip
+            self._run(
+                *("initdb", "-D", f"/{self._data.name}", "-U", USER, "--pwfile=/wire-password"),
+                *("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
+            )
             (self._root / "wire-password").unlink()
             self.present(self._known.server, reload=False)
             (self._data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
-            process = start(
-                "postgres", [*self._inside, f"{_BIN}/postgres", "-D", f"/{self._data.name}",
-                "-p", str(self.port), "-c", "listen_addresses=localhost", "-c", "ssl=on",
-                "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "jit=off"],
-                self._log, self._answers,
-            )  # fmt: skip
+            command = [*self._inside, f"{_BIN}/postgres", "-D", f"/{self._data.name}"]
+            command += ["-p", str(self.port)]
+            for setting in _POSTGRES:
+                command += ["-c", setting]
+            process = start("postgres", command, self._log, self._answers)
             try:
                 yield self
             finally:

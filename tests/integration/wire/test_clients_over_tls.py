@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stream.engine.reach import reach
 from stream.engine.topics import create_topics, lag, topic_ids
 from stream.errors import Refused, Unavailable
 from stream.settings import Settings
-from tests.integration.wire.secured import PLAIN_PASSWORD, Authorities
+from tests.integration.wire.secured import PLAIN_PASSWORD, SECRETS, Authorities
 
 pytestmark = pytest.mark.stack
 
@@ -35,7 +36,9 @@ async def test_admin_reader_and_both_producers_get_in(
     scram: Callable[..., Settings],
     listeners: dict[str, str],
     known: Authorities,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     certificate = {
         "broker_certificate": known.client.certificate,
         "broker_key": known.client.key,
@@ -74,6 +77,8 @@ async def test_admin_reader_and_both_producers_get_in(
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found |= {record.value for record in records}
     assert found == {b"from librdkafka", b"in a transaction", b"from aiokafka"}
+    assert "Attempting to bootstrap" in caplog.text  # aiokafka's debug lines are there
+    assert not any(secret in caplog.text for secret in SECRETS)
 
 
 async def refusal(settings: Settings) -> str:
