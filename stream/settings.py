@@ -157,7 +157,9 @@ def read_settings(**given: object) -> Settings:
     try:
         return Settings(_secrets_dir=folder, **changes)  # type: ignore[call-arg, arg-type]
     except SettingsError as error:
-        raise Refused(f"environment: {error}; lists are written as JSON") from None
+        raise Refused(
+            f"environment: {error}; lists are written as JSON; files are UTF-8 that we may read"
+        ) from None
     except ValidationError as error:
         raise Refused(
             "; ".join(
@@ -167,6 +169,3 @@ def read_settings(**given: object) -> Settings:
                 for e in error.errors(include_input=False, include_url=False)
             )
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise Refused(f"TAPEWIRE_SECRETS={folder}: a file cannot be read: {why}") from None
