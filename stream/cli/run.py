@@ -47,7 +47,9 @@ def worker(
         raise Refused(f"--role: expected one of {', '.join(ROLES)} or all, got {role!r}")
     import uvloop
 
-    uvloop.run(_one(settings, role, runners[role]()))
+    # Over TLS uvloop held up 4 of 9 starts by 30 s, its time-out for closing; asyncio none of 10.
+    loop = asyncio if settings.broker_tls else uvloop
+    loop.run(_one(settings, role, runners[role]()))
 
 
 async def _one(settings: Settings, role: str, run: Callable[[Settings], Awaitable[None]]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,12 @@ def _coordinate(broker: str) -> None:
     here = {"bootstrap.servers": broker, "log_level": 0}
     kafka.Producer({**here, "transactional.id": "first"}).init_transactions(30)
     consumer = kafka.Consumer({**here, "group.id": "first"})
-    consumer.committed([kafka.TopicPartition("first", 0)], timeout=30)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(kafka.KafkaException):  # the coordinator is being found
+            consumer.committed([kafka.TopicPartition("first", 0)], timeout=5)
+            break
+        time.sleep(0.1)
     consumer.close()
 
 

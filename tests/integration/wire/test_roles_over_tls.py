@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
@@ -13,6 +14,7 @@ import confluent_kafka as kafka
 import pytest
 
 from stream.engine.clients import librdkafka_options
+from stream.engine.topics import create_topics
 from stream.events import MARKET_KEY, ClockTick, NewsArticle, Tick, encode
 from stream.settings import Settings
 from tests.e2e.servers import rows_of
@@ -88,6 +90,7 @@ def test_an_article_and_ticks_give_a_signal_over_tls_and_no_output_tells_a_secre
     settings: Callable[..., Settings], commands: Commands, tls_database: Database
 ) -> None:
     mine = settings()
+    asyncio.run(create_topics(mine))
     environment = commands.environment(mine)
     with commands.running(environment, "migrate") as (migrate, _):
         assert migrate.wait(_WAIT_S) == 0, commands.printed()
