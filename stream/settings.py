@@ -2,30 +2,79 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from stream import wire
 from stream.errors import Refused
 
 Role = Literal["sentiment", "score", "archive", "clock"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def _check(mistake: str | None) -> None:
+    if mistake is not None:
+        raise PydanticCustomError("wire", "{mistake}", {"mistake": mistake})
+
+
+def _broker(broker: str) -> str:
+    _check(wire.broker_form(broker))
+    return broker
+
+
+def _dsn(dsn: SecretStr) -> SecretStr:
+    _check(wire.database_form(dsn.get_secret_value()))
+    return dsn
+
+
+def _url(url: SecretStr) -> SecretStr:
+    _check(wire.redis_form(url.get_secret_value()))
+    return url
+
+
 class Settings(BaseSettings):
     """Where the servers are, which namespace this is, and the policy that signals obey."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TAPEWIRE_", frozen=True, extra="forbid", validate_default=True
+        env_prefix="TAPEWIRE_",
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
-    broker: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port,...")
-    database: SecretStr = Field(
+    broker: Annotated[str, AfterValidator(_broker)] = Field(
+        "127.0.0.1:9092", description="Kafka bootstrap servers, host:port,..."
+    )
+    broker_tls: bool = Field(False, description="TLS to the broker, its certificate verified")
+    broker_ca: Path | None = Field(None, description="PEM of the broker's CA; default: system's")
+    broker_certificate: Path | None = Field(None, description="PEM of a client certificate")
+    broker_key: Path | None = Field(None, description="PEM of its key, without a passphrase")
+    broker_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    broker_user: str | None = None
+    broker_password: SecretStr | None = None
+    database: Annotated[SecretStr, AfterValidator(_dsn)] = Field(
         SecretStr("postgresql://postgres@127.0.0.1:5432/postgres"), description="PostgreSQL DSN"
     )
-    redis: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis URL")
+    redis: Annotated[SecretStr, AfterValidator(_url)] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"), description="Redis URL"
+    )
+    secrets: Path | None = Field(
+        None, description="folder of files named after settings; the environment goes first"
+    )
     embedded: bool = Field(False, description="the broker is the embedded one: no isolation")
     run_id: str = Field("", description="names the embedded broker's life: it has no topic ids")
 
@@ -81,6 +130,11 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check(wire.broker_mistake(self))
+        return self
+
     @property
     def staleness_s(self) -> float:
         """Age of the last price beyond which a signal abstains, in seconds."""
@@ -98,15 +152,26 @@ class Settings(BaseSettings):
 
 
 def read_settings(**given: object) -> Settings:
-    """Settings from the environment, `given` first. Raises Refused with one line a mistake."""
+    """Settings from `given`, then the environment, then the files of TAPEWIRE_SECRETS.
+
+    Raises Refused with one line a mistake.
+    """
+    folder = os.environ.get("TAPEWIRE_SECRETS")
+    if folder is not None and not Path(folder).is_dir():
+        raise Refused(f"TAPEWIRE_SECRETS={folder}: expected a folder, found none")
+    changes = {k: v for k, v in given.items() if v is not None}
     try:
-        return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        return Settings(_secrets_dir=folder, **changes)  # type: ignore[call-arg, arg-type]
     except SettingsError as error:
-        raise Refused(f"environment: {error}; lists are written as JSON") from None
+        raise Refused(
+            f"environment: {error}; lists are written as JSON; files are UTF-8 that we may read"
+        ) from None
     except ValidationError as error:
         raise Refused(
             "; ".join(
                 f"TAPEWIRE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
+                if e["loc"]
+                else e["msg"]  # about several, which it names
                 for e in error.errors(include_input=False, include_url=False)
             )
         ) from None

@@ -17,7 +17,8 @@ import psycopg
 from psycopg import sql
 
 from stream.archive.tables import TABLES
-from stream.errors import Refused, Unavailable
+from stream.database import explained
+from stream.errors import Refused
 from stream.events import Bar, ClockTick, CorporateAction, Instrument, SentimentScored, Tick, micros
 from training.accounting import Account, accounts, less_empty
 from training.replay import Stored
@@ -217,7 +218,7 @@ def open_history(dsn: str, schema: str, tape: str | None = None) -> Iterator[His
     Unavailable
         The database does not answer.
     Refused
-        The schema has no tables, or no policy that says its tape.
+        The server refuses us, or the schema has no tables, or no policy that says its tape.
     """
     try:
         with psycopg.connect(dsn) as connection:
@@ -232,7 +233,7 @@ def open_history(dsn: str, schema: str, tape: str | None = None) -> Iterator[His
             f"schema {schema}: expected the tables of tapewire, found none; run tapewire migrate"
         ) from error
     except psycopg.OperationalError as error:
-        raise Unavailable(f"TAPEWIRE_DATABASE: {error}".strip()) from error
+        raise explained(error) from error
 
 
 def _tape_of(connection: psycopg.Connection, schema: str) -> str:

@@ -9,7 +9,8 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from stream.errors import Refused, Unavailable
+from stream.database import explained
+from stream.errors import Refused
 
 log = structlog.get_logger()
 
@@ -46,13 +47,14 @@ def migrate(dsn: str, schema: str) -> list[str]:
     Unavailable
         The server does not answer.
     Refused
-        The server is older than PostgreSQL 16 or does not let this user make the schema.
+        The server refuses us, is older than PostgreSQL 16, or does not let this user make the
+        schema.
     """
     try:
         with psycopg.connect(dsn, autocommit=True) as connection:
             return _migrate(connection, schema)
     except psycopg.OperationalError as error:
-        raise Unavailable(f"TAPEWIRE_DATABASE: {error}".strip()) from error
+        raise explained(error) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(f"TAPEWIRE_DATABASE: {error}".strip()) from error
 

@@ -12,8 +12,9 @@ import structlog
 from psycopg import sql
 
 from stream.archive.tables import TABLES, Row, Table, letter_row, read_rows
+from stream.database import explained
 from stream.engine.step import Record
-from stream.errors import Refused, TapewireError, Unavailable
+from stream.errors import Refused, TapewireError
 
 log = structlog.get_logger()
 
@@ -85,7 +86,7 @@ class Sink:
         Behind
             A chunk starts after what the database has; nothing was written.
         Refused
-            The schema lacks what this code writes.
+            The server refuses us, or the schema lacks what this code writes.
         """
         try:
             return self._write_once(chunks)
@@ -210,7 +211,7 @@ class Sink:
     def _failed(self, error: psycopg.Error) -> Exception:
         self.close()
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return Unavailable(f"TAPEWIRE_DATABASE: {error}".strip())
+            return explained(error)
         return Refused(f"schema {self._schema}: {error}; run `tapewire migrate`".strip())
 
 

@@ -92,7 +92,7 @@ def _run(dataset: Dataset) -> dict[str, Any]:
 @contextlib.contextmanager
 def _servers() -> Iterator[tuple[dict[str, str], Path | None]]:
     """The embedded servers' environment, or nothing new where TAPEWIRE_BROKER names real ones."""
-    if "TAPEWIRE_BROKER" in os.environ:
+    if "broker" in read_settings().model_fields_set:
         yield {}, None
         return
     from stream.embedded.services import start_embedded
@@ -207,7 +207,7 @@ def _remember(settings: Settings, postgres_dir: Path | None) -> None:
 @contextlib.contextmanager
 def last_demo_database(settings: Settings) -> Iterator[tuple[str, str]]:
     """DSN and schema to query: TAPEWIRE_DATABASE's, else the last embedded demo's, started anew."""
-    if "TAPEWIRE_DATABASE" in os.environ:
+    if "database" in settings.model_fields_set:
         yield settings.database.get_secret_value(), settings.namespace
         return
     from stream.embedded.postgres import start_postgres

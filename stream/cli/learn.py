@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 from datetime import UTC, datetime
@@ -74,6 +75,10 @@ def announce(settings: Settings, alias: str) -> None:
     """Tell every worker which version `alias` names now."""
     import confluent_kafka as kafka
 
+    from stream.engine.clients import librdkafka_options
+    from stream.engine.reach import reach
+
+    asyncio.run(reach(settings))
     version, sha256 = _registry(settings).current(alias)
     event = ModelChanged(
         alias=alias,  # type: ignore[arg-type]
@@ -83,10 +88,9 @@ def announce(settings: Settings, alias: str) -> None:
     )
     producer = kafka.Producer(
         {
-            "bootstrap.servers": settings.broker,
+            **librdkafka_options(settings),
             "partitioner": "murmur2_random",
             "acks": "all",
-            "log_level": 0,
         }
     )
     producer.produce(settings.topic("models"), encode(event), alias.encode())

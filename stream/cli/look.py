@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import socket
 import time
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.cli.run import JsonFlag
+from stream.database import explained
 from stream.errors import Refused, Unavailable
 from stream.events import EVENTS, TOPICS
 from stream.events import schema as json_schema
@@ -33,16 +34,19 @@ def tail(
     """
     import confluent_kafka as kafka
 
+    from stream.engine.clients import librdkafka_options
+    from stream.engine.reach import reach
+
     if topic not in TOPICS:
         raise Refused(f"topic: expected one of {', '.join(TOPICS)}, got {topic!r}")
     settings = read_settings()
+    asyncio.run(reach(settings, _REACH_S))
     consumer = kafka.Consumer(
         {
-            "bootstrap.servers": settings.broker,
+            **librdkafka_options(settings),
             "group.id": f"{settings.namespace}-tail",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
-            "log_level": 0,
         }
     )
     start = kafka.OFFSET_BEGINNING if from_start else kafka.OFFSET_END
@@ -83,7 +87,7 @@ def sql(
                 names = [column.name for column in cursor.description or ()]
                 rows = cursor.fetchall() if names else []
         except psycopg.OperationalError as error:
-            raise Unavailable(f"TAPEWIRE_DATABASE: {error}".strip()) from None
+            raise explained(error) from None
         except psycopg.Error as error:
             raise Refused(f"query: {error}".strip()) from None
     if as_json:
@@ -143,13 +147,14 @@ def _attempt(look: Any, settings: Settings) -> dict[str, Any]:
 
 
 def _broker(settings: Settings) -> dict[str, Any]:
-    import asyncio
-
     from confluent_kafka.admin import AdminClient
 
+    from stream.engine.clients import librdkafka_options
+    from stream.engine.reach import reach
     from stream.engine.topics import lag
 
-    client = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    asyncio.run(reach(settings, _REACH_S))
+    client = AdminClient(librdkafka_options(settings))
     listed = client.list_topics(timeout=_REACH_S)
     prefix = settings.topic("")
     own = sorted(name.removeprefix(prefix) for name in listed.topics if name.startswith(prefix))
@@ -161,15 +166,17 @@ def _broker(settings: Settings) -> dict[str, Any]:
 
 
 def _database(settings: Settings) -> dict[str, Any]:
-    with psycopg.connect(
-        settings.database.get_secret_value(), connect_timeout=int(_REACH_S)
-    ) as connection:
-        row = connection.execute(
-            "SELECT current_setting('server_version'), "
-            "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), "
-            "to_regclass(format('%%I.signals', %s::text)) IS NOT NULL",
-            (settings.namespace,),
-        ).fetchone()
+    dsn = settings.database.get_secret_value()
+    try:
+        with psycopg.connect(dsn, connect_timeout=int(_REACH_S)) as connection:
+            row = connection.execute(
+                "SELECT current_setting('server_version'), "
+                "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), "
+                "to_regclass(format('%%I.signals', %s::text)) IS NOT NULL",
+                (settings.namespace,),
+            ).fetchone()
+    except psycopg.OperationalError as error:
+        raise explained(error) from None
     assert row is not None
     return {"version": row[0], "timescaledb": row[1], "migrated": row[2]}
 
@@ -182,8 +189,8 @@ def _redis(settings: Settings) -> dict[str, Any]:
     )
     try:
         info: dict[str, Any] = client.info("server")
-    except socket.gaierror as error:
-        raise Unavailable(str(error)) from None
+    except (redis.RedisError, OSError) as error:
+        raise Unavailable(f"TAPEWIRE_REDIS: {error}") from None
     finally:
         client.close()
     return {"version": info.get("valkey_version") or info.get("redis_version")}

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import structlog
 import typer
 from rich.console import Console
 
 from stream.cli.progress import load_progress
 from stream.errors import Refused
 from stream.settings import Role, Settings, read_settings
+
+log = structlog.get_logger()
 
 ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock")
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -46,14 +49,21 @@ def worker(
         raise Refused(f"--role: expected one of {', '.join(ROLES)} or all, got {role!r}")
     import uvloop
 
-    uvloop.run(_one(settings, role, runners[role]()))
+    # Over TLS uvloop held up 4 of 9 starts by 30 s, its time-out for closing; asyncio none of 10.
+    loop = asyncio if settings.broker_tls else uvloop
+    loop.run(_one(settings, role, runners[role]()))
 
 
 async def _one(settings: Settings, role: str, run: Callable[[Settings], Awaitable[None]]) -> None:
-    from stream import metrics
+    from stream import metrics, wire
+    from stream.database import refuse_strangers
     from stream.engine.patience import insist
     from stream.engine.topics import create_topics
 
+    for line in wire.exposed(settings):
+        log.warning("unprotected", why=line)
+    if role in ("score", "archive"):
+        await asyncio.to_thread(refuse_strangers, settings.database.get_secret_value())
     if settings.metrics_port:
         metrics.serve(settings.metrics_port + ROLES.index(role))
     await insist(lambda: create_topics(settings), "the broker")

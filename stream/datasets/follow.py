@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from stream.engine.clients import librdkafka_options
 from stream.errors import Unavailable
 from stream.settings import Settings
 
@@ -74,11 +75,7 @@ class Follower:
     def _consumer(self, role: str) -> Consumer:
         if role not in self._consumers:
             self._consumers[role] = Consumer(
-                {
-                    "bootstrap.servers": self._settings.broker,
-                    "group.id": self._settings.group(role),
-                    "log_level": 0,
-                }
+                {**librdkafka_options(self._settings), "group.id": self._settings.group(role)}
             )
         return self._consumers[role]
 

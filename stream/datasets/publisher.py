@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stream.datasets.dataset import Timed
 from stream.datasets.follow import Place
+from stream.engine.clients import librdkafka_options
 from stream.engine.topics import partition_of
 from stream.errors import Refused, Unavailable
 from stream.events import MARKET_KEY
@@ -27,13 +28,12 @@ class Publisher:
         self._failed: list[str] = []
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.broker,
+                **librdkafka_options(settings),
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "batch.size": 1 << 18,
                 "queue.buffering.max.messages": 1_000_000,
                 "enable.idempotence": not settings.embedded,
-                "log_level": 0,
             }
         )
 

@@ -66,14 +66,13 @@ class Source:
         self._counts: dict[str, int] = {}
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.broker,
+                **librdkafka_options(settings),
                 "partitioner": "murmur2_random",
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.max.bytes": _LARGEST,
                 "message.timeout.ms": int(delivery_s * 1000),
                 "linger.ms": 5,
-                "log_level": 0,
             }
         )
 
@@ -163,16 +162,7 @@ class Source:
         )
         if not 0 <= letter.source_partition < self._counts[letter.source_topic]:
             return None
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._settings.broker,
-                "group.id": f"{self._settings.namespace}-dlq",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "log_level": 0,
-            }
-        )
+        consumer = Consumer(reading_options(self._settings, isolation="read_committed"))
         try:
             first, end = consumer.get_watermark_offsets(place, timeout=_REACH_S)
             if not first <= letter.source_offset < end:

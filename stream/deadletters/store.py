@@ -12,8 +12,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
+from stream.database import explained
 from stream.deadletters.letter import Fate, Letter, read_name, why_settled
-from stream.errors import Refused, Unavailable
+from stream.errors import Refused
 
 _CONNECT_S = 5
 GROUPS = ("role", "topic", "reason")
@@ -231,7 +232,7 @@ def open_letters(dsn: str, schema: str) -> Iterator[Letters]:
             )
             yield Letters(connection)
     except psycopg.OperationalError as error:
-        raise Unavailable(f"TAPEWIRE_DATABASE: {error}".strip()) from None
+        raise explained(error) from None
     except psycopg.Error as error:
         raise Refused(f"schema {schema}: {error}; run `tapewire migrate`".strip()) from None
 

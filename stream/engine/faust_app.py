@@ -10,6 +10,7 @@ import faust
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types.tuples import TP
 
+from stream.engine.clients import faust_options
 from stream.engine.quiet import quiet_client_logs
 from stream.engine.transport import Transport
 from stream.settings import Settings
@@ -50,7 +51,7 @@ def build_app(
     datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         settings.group(role),
-        broker=f"kafka://{settings.broker}",
+        **faust_options(settings),
         store="memory://",
         datadir=datadir,
         topic_partitions=settings.partitions,

@@ -22,10 +22,9 @@ async def insist(
     call: Callable[[], Awaitable[T]],
     server: str,
     *,
-    on: type[Exception] = Unavailable,
     longest_pause_s: float = _LONGEST_PAUSE_S,
 ) -> T:
-    """What `call` returns, as soon as it raises no `on` any more."""
+    """What `call` returns, as soon as it raises Unavailable no more."""
     began = time.monotonic()
     logged = -_LOG_EVERY_S
 
@@ -38,7 +37,7 @@ async def insist(
             log.warning(f"{server} is away, waiting", for_s=round(now - began, 1), why=why)
 
     async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(on),
+        retry=retry_if_exception_type(Unavailable),
         wait=wait_exponential(multiplier=0.1, max=longest_pause_s),
         before_sleep=say,
     ):

@@ -16,6 +16,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from stream.engine.clients import librdkafka_options
+from stream.engine.reach import reach
 from stream.errors import Refused, Unavailable
 from stream.events import TOPICS
 from stream.settings import Settings
@@ -70,13 +72,14 @@ async def create_topics(settings: Settings) -> None:
     Unavailable
         The broker does not answer.
     Refused
-        A topic is there with another partition count.
+        The broker refuses us, or a topic is there with another partition count.
     """
+    await reach(settings)
     await asyncio.to_thread(_create, settings)
 
 
 def _create(settings: Settings) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    admin = AdminClient(librdkafka_options(settings))
     try:
         if settings.embedded:  # the embedded broker makes a topic when it is asked about it
             for name in topic_names():
@@ -131,7 +134,7 @@ def _refuse_other_counts(settings: Settings, counts: dict[str, int]) -> None:
 
 def present_topics(settings: Settings) -> dict[str, int]:
     """Partitions of each logical topic that the broker has. Raises Unavailable without one."""
-    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    admin = AdminClient(librdkafka_options(settings))
     try:
         there = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException as error:
@@ -148,7 +151,7 @@ async def topic_ids(settings: Settings) -> dict[str, str]:
 def _ids(settings: Settings) -> dict[str, str]:
     if settings.embedded:
         return {name: f"{settings.run_id}.{name}" for name in topic_names()}
-    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    admin = AdminClient(librdkafka_options(settings))
     full = {settings.topic(name): name for name in topic_names()}
     found = admin.describe_topics(TopicCollection(list(full)), request_timeout=_TIMEOUT_S)
     try:
@@ -174,7 +177,7 @@ def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple
     """For each (logical topic, partition) that `group` has committed in: (position, end)."""
     if settings.embedded:
         return _partition_lag_by_consumer(settings, group)
-    admin = AdminClient({"bootstrap.servers": settings.broker, "log_level": 0})
+    admin = AdminClient(librdkafka_options(settings))
     try:
         answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
         committed = answer[group].result().topic_partitions
@@ -197,7 +200,7 @@ def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple
 def _partition_lag_by_consumer(
     settings: Settings, group: str
 ) -> dict[tuple[str, int], tuple[int, int]]:
-    consumer = Consumer({"bootstrap.servers": settings.broker, "group.id": group, "log_level": 0})
+    consumer = Consumer({**librdkafka_options(settings), "group.id": group})
     try:
         asked = [
             TopicPartition(settings.topic(name), p)
