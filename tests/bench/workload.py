@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import pathlib
 import signal
@@ -12,6 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.archive.migrate import migrate
 from stream.datasets.dataset import Dataset
@@ -105,6 +109,85 @@ def rates_to_the_end(
             return [rates[group] for group in groups]
         time.sleep(0.05)
     raise TimeoutError(f"{groups} did not reach the end of {topic} in {limit_s:g} s")
+
+
+def rate_and_cpu(
+    settings: Settings, group: str, topic: str, n_records: int, pid: int, *, limit_s: float = 120
+) -> tuple[float, float]:
+    """Records a second, and CPU microseconds a record of process `pid`, until `n_records` are read.
+
+    Both from the group's first committed position on.
+    """
+    began: tuple[float, float, int] | None = None
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        at, _ = asyncio.run(lag(settings, group)).get(topic, (0, 0))
+        now = time.perf_counter()
+        if began is None and at > 0:
+            began = (now, cpu_s(pid), at)
+        elif began is not None and at >= n_records:
+            since, cpu, first = began
+            return (at - first) / (now - since), (cpu_s(pid) - cpu) / (at - first) * 1e6
+        time.sleep(0.05)
+    raise TimeoutError(f"{group} did not read the {n_records} of {topic} in {limit_s:g} s")
+
+
+def records_in(settings: Settings, full_name: str) -> int:
+    """Offsets in all partitions of a topic."""
+    with _reader(settings) as consumer:
+        places = [TopicPartition(full_name, p) for p in range(settings.partitions)]
+        return sum(consumer.get_watermark_offsets(place, timeout=15)[1] for place in places)
+
+
+def read_topic(settings: Settings, full_name: str, *, committed: bool = True) -> list[Any]:
+    """All JSON values of a topic, by default those of committed transactions only.
+
+    Raises ValueError where the broker has already deleted some.
+    """
+    found = []
+    with _reader(settings, committed) as consumer:
+        places = [TopicPartition(full_name, p, 0) for p in range(settings.partitions)]
+        for place in places:
+            first, _ = consumer.get_watermark_offsets(place, timeout=15)
+            if first:
+                raise ValueError(f"{full_name}: expected all records, {first} are deleted")
+        consumer.assign(places)
+        unread = len(places)
+        while unread:
+            message = consumer.poll(15)
+            if message is None:
+                raise TimeoutError(f"{full_name}: its end was not reached")
+            if message.error() is None:
+                found.append(json.loads(message.value()))
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                unread -= 1
+            else:
+                raise KafkaException(message.error())
+    return found
+
+
+@contextmanager
+def _reader(settings: Settings, committed: bool = True) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.broker,
+            "group.id": f"{settings.namespace}-bench",
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of all threads of a process, user and system."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(pid: int) -> float:
