@@ -16,6 +16,7 @@ from confluent_kafka import (
 )
 
 from stream.deadletters.letter import SOURCES, Letter, destination
+from stream.engine.clients import librdkafka_options, reading_options
 from stream.engine.deadletters import MAX_KEPT_KEY_BYTES
 from stream.errors import Refused, Unavailable
 from stream.events import micros
