@@ -18,6 +18,19 @@ CHECKPOINT_S = Histogram(
 STAGE_S = Histogram(
     "tapewire_stage_seconds", "Time of one stage for a chunk", ["role", "stage"], buckets=_SECONDS
 )
+REVISIONS = Counter(
+    "tapewire_revised_scores", "Scores that corrected or retracted an earlier one", ["status"]
+)
+for _status in ("corrected", "retracted"):
+    REVISIONS.labels(_status)
+BEHIND_S = Gauge(
+    "tapewire_archive_behind_seconds",
+    "Age of the oldest record that is not in SQL yet; 0 when all are",
+    ["topic"],
+)
+RETENTION_S = Gauge(
+    "tapewire_retention_seconds", "How long the broker keeps a topic's records", ["topic"]
+)
 WITHOUT_SYMBOL = Counter("tapewire_articles_without_symbol", "Articles that name no symbol")
 MODEL_FAILURES = Counter(
     "tapewire_sentiment_failures", "Texts that a sentiment model failed on", ["model"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -21,13 +22,15 @@ from stream.archive.tables import ARCHIVED, READ_ELSEWHERE
 from stream.archive.writer import Writer
 from stream.engine.app import build_app
 from stream.engine.signals import stop_on_signals
-from stream.engine.topics import topic_ids
+from stream.engine.topics import retention_s, topic_ids
+from stream.errors import Unavailable
 from stream.settings import Settings
 
 log = structlog.get_logger()
 
 _ROLE = "archive"
 _STOP_S = 4.0
+_WATCH_S = 5.0
 
 
 class Archive:
@@ -56,6 +59,7 @@ class Archive:
             asyncio.create_task(stop.wait()),
             asyncio.create_task(self._writer.run()),
             asyncio.create_task(self._crash()),
+            asyncio.create_task(self._watch_lag()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -67,6 +71,20 @@ class Archive:
             await self._writer.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._app.stop(), _STOP_S)
+
+    async def _watch_lag(self) -> None:
+        """Say how old the oldest record is that only the broker has yet, and when it goes there."""
+        try:
+            for topic, kept_s in (await retention_s(self._settings)).items():
+                metrics.RETENTION_S.labels(topic).set(kept_s)
+        except Unavailable as error:
+            log.warning("no alert before the broker's retention: it is not told", why=str(error))
+        while True:
+            oldest = self._writer.oldest_ms()
+            for topic in ARCHIVED:
+                behind_s = time.time() - oldest[topic] / 1000 if topic in oldest else 0.0
+                metrics.BEHIND_S.labels(topic).set(behind_s)
+            await asyncio.sleep(_WATCH_S)
 
     async def _crash(self) -> None:
         while self._app.crash_reason is None:  # noqa: ASYNC110

@@ -42,6 +42,7 @@ class Writer:
         self._read_again = read_again
         self._on_written = on_written
         self._pending: deque[tuple[Chunk, Callable[[], None]]] = deque()
+        self._in_hand: list[tuple[Chunk, Callable[[], None]]] = []
         self._n_pending = 0
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -50,6 +51,15 @@ class Writer:
     async def positions(self, topic_ids: list[str]) -> dict[tuple[str, int], int]:
         """See `Sink.positions`; waits for a database that is away."""
         return await self._insist(partial(self._sink.positions, topic_ids))
+
+    def oldest_ms(self) -> dict[str, int]:
+        """For each topic that waits, the Kafka time of its oldest record not in the database."""
+        oldest: dict[str, int] = {}
+        for chunk, _ in (*self._in_hand, *self._pending):
+            if chunk.records:
+                at_ms = chunk.records[0].timestamp
+                oldest[chunk.topic] = min(oldest.get(chunk.topic, at_ms), at_ms)
+        return oldest
 
     def put(self, chunk: Chunk, acknowledge: Callable[[], None]) -> None:
         """Take `chunk`; `acknowledge` is called, on the loop, once the database has it."""
@@ -65,7 +75,7 @@ class Writer:
             await self._arrived.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), MAX_WAIT_S)
-            batch = self._take()
+            batch = self._in_hand = self._take()
             try:
                 counts = await self._insist(partial(self._sink.write, [c for c, _ in batch]))
             except Behind as behind:
@@ -73,6 +83,7 @@ class Writer:
                 self._forget()
                 await self._read_again()
                 continue
+            self._in_hand = []
             for _, acknowledge in batch:
                 acknowledge()
             self._on_written(counts)
@@ -103,6 +114,7 @@ class Writer:
 
     def _forget(self) -> None:
         self._pending.clear()
+        self._in_hand = []
         self._n_pending = 0
         self._arrived.clear()
         self._full.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from stream.engine.clients import librdkafka_options
 from stream.engine.reach import reach
@@ -141,6 +142,28 @@ def present_topics(settings: Settings) -> dict[str, int]:
         raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
     full = {name: settings.topic(name) for name in topic_names()}
     return {name: len(there[each].partitions) for name, each in full.items() if each in there}
+
+
+async def retention_s(settings: Settings) -> dict[str, float]:
+    """How long the broker keeps a record of each logical topic, in seconds; inf: for ever."""
+    return await asyncio.to_thread(_retention, settings)
+
+
+def _retention(settings: Settings) -> dict[str, float]:
+    if settings.embedded:
+        return {}
+    admin = AdminClient(librdkafka_options(settings))
+    asked = [
+        ConfigResource(ConfigResource.Type.TOPIC, settings.topic(name)) for name in topic_names()
+    ]
+    found = {}
+    for resource, future in admin.describe_configs(asked, request_timeout=_TIMEOUT_S).items():
+        try:
+            kept_ms = int(future.result()["retention.ms"].value)
+        except KafkaException as error:
+            raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        found[_logical(settings, resource.name)] = kept_ms / 1000 if kept_ms >= 0 else math.inf
+    return found
 
 
 async def topic_ids(settings: Settings) -> dict[str, str]:

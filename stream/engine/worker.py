@@ -52,6 +52,9 @@ class PartitionWorker:
         self._producer = PartitionProducer(settings, spec.name, partition)
         self._queues = {topic: Queue(topic) for topic in spec.inputs}
         self._replay = settings.mode == "replay"
+        for topic in spec.inputs:  # a counter that starts above 0 has no increase to alert on
+            for outcome in (*(each.value for each in Outcome), "dead"):
+                metrics.RECORDS.labels(spec.name, topic, outcome)
         self._meta = Meta()
         self._unacknowledged: dict[str, tuple[int, int]] = {}  # topic -> last offset, records
         self._waiting_since: float | None = None

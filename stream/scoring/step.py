@@ -78,10 +78,12 @@ class ScoreStep:
         """Decode, apply, and send what became due."""
         due: list[Due] = []
         try:
-            event = self._decode(topic, record)
+            event: Any = self._decode(topic, record)
             outcome = self.state.apply(event, record.offset, record.timestamp * 1000, due)
         finally:
             self.positions[topic] = record.offset
+        if topic == "sentiment" and outcome is Outcome.APPLIED and event.status != "published":
+            metrics.REVISIONS.labels(event.status).inc()
         if outcome is Outcome.LATE:
             self._send_late(topic, record, event, out)
         if self.state.closed:

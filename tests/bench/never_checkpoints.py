@@ -1,4 +1,4 @@
-"""`tapewire` with a worker that makes no checkpoints: what is applied is acknowledged, nothing is committed.
+"""`tapewire` with a worker that makes no checkpoints: what it applies is acknowledged at once.
 
 Outputs go to the broker as ever, inside one transaction that is never closed. For the benchmark
 alone: a restart would begin at offset 0.
