@@ -14,7 +14,7 @@ from psycopg import sql
 from stream.archive.tables import TABLES, Row, Table, letter_row, read_rows
 from stream.database import explained
 from stream.engine.step import Record
-from stream.errors import Refused, TapewireError
+from stream.errors import Refused, TapewireError, Unavailable
 
 log = structlog.get_logger()
 
@@ -210,6 +210,8 @@ class Sink:
 
     def _failed(self, error: psycopg.Error) -> Exception:
         self.close()
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            return Unavailable(f"TAPEWIRE_DATABASE: the server takes no writes, a standby? {error}")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return explained(error)
         return Refused(f"schema {self._schema}: {error}; run `tapewire migrate`".strip())

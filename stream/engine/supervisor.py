@@ -77,9 +77,11 @@ async def _keep_running(
         if stop.is_set():
             return
         crashes.append(time.monotonic())
+        while crashes[-1] - crashes[0] >= CRASH_WINDOW_S:
+            crashes.popleft()
         if code == _REFUSED or not restart:
             raise Refused(f"role {role} ended with exit code {code}; its last lines are above")
-        if len(crashes) == CRASHES and crashes[-1] - crashes[0] < CRASH_WINDOW_S:
+        if len(crashes) == CRASHES:
             raise Refused(
                 f"role {role} crashed {CRASHES} times in {CRASH_WINDOW_S:g} s, the last time with "
                 f"exit code {code}; its last lines are above"

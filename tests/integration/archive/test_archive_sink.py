@@ -349,3 +349,19 @@ def test_a_dead_letter_keeps_its_bytes(database: str, sink: Sink) -> None:
     sink.write([chunk("dead-letters", raw)])
     (row,) = query(database, "SELECT key, payload FROM dead_letters")
     assert (row["key"], row["payload"]) == (b"\xff\0", b"\0\1\2")
+
+
+def test_a_database_that_takes_no_writes_is_waited_for(database: str, sink: Sink) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS standby")
+        connection.execute("CREATE ROLE standby LOGIN SUPERUSER")
+        connection.execute("ALTER ROLE standby SET default_transaction_read_only = on")
+        waiting = Sink(psycopg.conninfo.make_conninfo(database, user="standby"), SCHEMA)
+        try:
+            with pytest.raises(Unavailable, match="takes no writes"):
+                waiting.write([chunk("ticks", events.encode(ROUND_TRIPS[1][2]))])
+            connection.execute("ALTER ROLE standby RESET default_transaction_read_only")
+            assert waiting.write([chunk("ticks", events.encode(ROUND_TRIPS[1][2]))])["ticks"] == 1
+        finally:
+            waiting.close()
+            connection.execute("DROP ROLE standby")
