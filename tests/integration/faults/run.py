@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ _TABLES = {
     "panes": "SELECT count(*) FROM bars WHERE origin = 'pane'",
     "signals": "SELECT count(*) FROM signals",
     "late-events": "SELECT count(*) FROM late_events",
-    "dead-letters": "SELECT count(*) FROM dead_letters",
+    "dead-letters": "SELECT count(*) FROM dead_letters WHERE role <> 'archive'",
 }
 # Pulls the plug; told the run's supervisor and the environment of its workers.
 Pull = Callable[[subprocess.Popen[bytes], dict[str, str]], None]
@@ -81,7 +81,7 @@ def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) 
         head = len(stream) // 10
         _publish(settings, stream[:head], 0.0)
         _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
-        _until(lambda: not _unarchived(settings), "the archive works")
+        _until(lambda: not unarchived(settings), "the archive works")
         publishing = threading.Thread(target=_publish, args=(settings, stream[head:], PUBLISHED_S))
         publishing.start()
         time.sleep(PUBLISHED_S * rng.uniform(0.35, 0.65))
@@ -91,11 +91,11 @@ def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) 
         assert not publishing.is_alive(), "the stream could not be published to its end"
         published = Counter(sent.topic for sent in stream)
         _until(lambda: _all_applied(settings, published), "the roles read to the end")
-        _until(lambda: not _unarchived(settings), "the archive has all outputs")
+        _until(lambda: not unarchived(settings), "the archive has all outputs")
         recovery_s = watch.first_after(pulled) - pulled
     ids = _signal_ids(settings, "read_committed")
     seen = _signal_ids(settings, "read_uncommitted")
-    code, found = _verify(env)
+    code, found = verified(env)
     read_by_topic: Counter[str] = Counter()
     for account in found["accounts"]:
         read_by_topic[account["topic"]] += account["read"]
@@ -103,7 +103,7 @@ def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) 
         lost=sum(each["unaccounted"] for each in (*found["accounts"], *found["roles"]))
         + sum(abs(each["unarchived"]) for each in found["roles"])
         + sum(abs(n - read_by_topic[topic]) for topic, n in published.items()),
-        unarchived=_unarchived(settings),
+        unarchived=unarchived(settings),
         twice=len(ids) - len(set(ids)),
         unproven=sum(found[kind] for kind in ("different", "missing", "extra", "pending")),
         exit_code=code,
@@ -211,13 +211,14 @@ def _all_applied(settings: Settings, published: Counter[str]) -> bool:
     return True
 
 
-def _unarchived(settings: Settings) -> int:
+def unarchived(settings: Settings, topics: Collection[str] = tuple(_TABLES)) -> int:
+    """Committed records of output topics without a row, or rows without one."""
     wrong = 0
     with psycopg.connect(
         settings.database.get_secret_value(), options=f"-c search_path={settings.namespace},public"
     ) as connection:
-        for topic, query in _TABLES.items():
-            row = connection.execute(query.encode()).fetchone()
+        for topic in topics:
+            row = connection.execute(_TABLES[topic].encode()).fetchone()
             assert row is not None
             committed = sum(map(len, read(settings, topic).values()))
             wrong += abs(committed - row[0])
@@ -238,7 +239,8 @@ def _signal_ids(settings: Settings, isolation: str) -> list[str]:
     return ids
 
 
-def _verify(env: dict[str, str]) -> tuple[int, dict[str, Any]]:
+def verified(env: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of `tapewire verify`."""
     done = subprocess.run(
         [sys.executable, "-m", "stream.cli", "verify", "--json"],
         env=env,
