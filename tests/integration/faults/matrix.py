@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.integration.faults.cluster import Cluster
 from tests.integration.faults.plugs import RolePlug, ServerPlug
@@ -13,6 +15,7 @@ from tests.integration.faults.run import Pull
 
 ROLES = ("sentiment", "score", "archive")
 SERVERS = ("timescale", "valkey")
+_APART_S = (1.0, 3.0)
 
 
 def pulling(target: str, way: str, stopped_s: float) -> Pull:
@@ -33,6 +36,18 @@ def broker(cluster: Cluster, way: str, away_s: float) -> Pull:
 
     def pull(workers: subprocess.Popen[bytes], env: dict[str, str]) -> None:
         cluster.pull(way, away_s)
+
+    return pull
+
+
+def one_after_the_other(seed: int, pulls: Sequence[Pull]) -> Pull:
+    """All of them, in a seeded order, a seeded moment apart."""
+    rng = random.Random(seed)
+
+    def pull(workers: subprocess.Popen[bytes], env: dict[str, str]) -> None:
+        for each in rng.sample(pulls, len(pulls)):
+            each(workers, env)
+            time.sleep(rng.uniform(*_APART_S))
 
     return pull
 

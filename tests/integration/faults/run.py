@@ -28,9 +28,9 @@ from tests.e2e.servers import environment
 from tests.integration.engine.log import read
 from tests.integration.faults.recorded import Sent, recorded
 
-N_TICKS = 12_000
 TAPE = timedelta(minutes=20)
 PUBLISHED_S = 12.0
+TICKS_PER_S = 800
 _ENDS_S = 120.0
 _TABLES = {
     "sentiment": "SELECT count(*) FROM sentiments",
@@ -62,8 +62,15 @@ class Outcome:
         assert wrong == (0, 0, 0, 0, 0), asdict(self)
 
 
-def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) -> Outcome:
-    """Publish a recorded stream through real workers, pull once at a seeded moment, account."""
+def run(
+    settings: Settings,
+    seed: int,
+    pull: Pull,
+    *,
+    published_s: float = PUBLISHED_S,
+    sabotage: str | None = None,
+) -> Outcome:
+    """Publish a recorded stream through real workers, pull at a seeded moment, account for all."""
     env = environment(
         settings,
         TAPEWIRE_PARTITIONS=str(settings.partitions),
@@ -73,7 +80,11 @@ def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) 
     rng = random.Random(seed)
     now = datetime.now(UTC)
     stream = recorded(
-        seed, start=now - TAPE, span=TAPE, n_ticks=N_TICKS, n_partitions=settings.partitions
+        seed,
+        start=now - TAPE,
+        span=TAPE,
+        n_ticks=int(TICKS_PER_S * published_s),
+        n_partitions=settings.partitions,
     )
     asyncio.run(create_topics(settings))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
@@ -82,9 +93,9 @@ def run(settings: Settings, seed: int, pull: Pull, sabotage: str | None = None) 
         _publish(settings, stream[:head], 0.0)
         _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
         _until(lambda: not unarchived(settings), "the archive works")
-        publishing = threading.Thread(target=_publish, args=(settings, stream[head:], PUBLISHED_S))
+        publishing = threading.Thread(target=_publish, args=(settings, stream[head:], published_s))
         publishing.start()
-        time.sleep(PUBLISHED_S * rng.uniform(0.35, 0.65))
+        time.sleep(PUBLISHED_S * rng.uniform(0.2, 0.5))
         pulled = time.monotonic()
         pull(workers, env)
         publishing.join(_ENDS_S)
