@@ -1,7 +1,7 @@
 """What checkpoints cost `score`: its rate as it is against one that commits nothing.
 
-Both send the same signals (counted). `cost_percent` is the median over pairs of adjacent runs, which
-share the machine's load; medians of each side alone mix loads, and can even come out negative.
+Both send the same signals (counted). `cost_percent` is the median over pairs of adjacent runs,
+which share the machine's load; medians of each side alone mix loads, and can come out negative.
 """
 
 from __future__ import annotations
