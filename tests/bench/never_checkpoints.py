@@ -1,4 +1,4 @@
-"""`tapewire` with a worker that makes no checkpoints: what it applies is acknowledged at once.
+"""`tapewire` whose workers make no checkpoints: they acknowledge what they applied, and go on.
 
 Outputs go to the broker as ever, inside one transaction that is never closed. For the benchmark
 alone: a restart would begin at offset 0.
