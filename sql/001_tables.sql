@@ -188,6 +188,7 @@ CREATE TABLE IF NOT EXISTS signals (
     reasons text[] NOT NULL,
     evidence text[] NOT NULL,
     positions jsonb NOT NULL,
+    set_off_by text NOT NULL,
     last_tick_age_s double precision,
     last_news_age_s double precision,
     model_age_s double precision,

@@ -199,7 +199,11 @@ class Probabilities(Struct, frozen=True, kw_only=True):
 
 
 class Signal(Struct, frozen=True, kw_only=True):
-    """A directional score for one symbol at one moment, with its reasons. See README, Signals."""
+    """A directional score for one symbol at one moment, with its reasons. See README, Signals.
+
+    `positions` are the last records of each input topic that went into it; the one of topic
+    `set_off_by` was the last of all and set it off.
+    """
 
     signal_id: Word
     signal_key: Word
@@ -226,6 +230,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     evidence: tuple[Ident, ...]
     positions: dict[str, int]
+    set_off_by: Word
     freshness: Freshness
     emitted_at: Time
 

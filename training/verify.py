@@ -190,8 +190,7 @@ class _Partition:
         if self._state is None:
             self._state = PartitionState(self._number, policy)
         self._state.policy = policy
-        on_news = row["trigger"] == "news" and not policy.news_waits_for_time
-        last_topic = "sentiment" if on_news else policy.tape
+        last_topic = row["set_off_by"]
         due: list[Due] = []
         while ready := self._ready(positions):
             if len(ready) > 1:
@@ -248,6 +247,7 @@ class _Partition:
             policy.policy_id,
             positions,
             rules_because=because,
+            set_off_by=row["set_off_by"],
             build=row["build"],
             emitted_at_us=0,
         )

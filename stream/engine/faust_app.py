@@ -17,6 +17,7 @@ from stream.settings import Settings
 
 _COMMIT_S = 0.1  # how far behind the group's committed offsets may be: loaders watch them
 _SESSION_S = 6.0
+_REBALANCE_S = 8.0  # a worker gives up its partitions in 5 s; one that died holds up the others
 _FOLLOWERS_S = 0.3
 
 
@@ -63,7 +64,7 @@ def build_app(
         broker_commit_livelock_soft_timeout=1e9,
         broker_session_timeout=_SESSION_S,
         broker_heartbeat_interval=1.0,
-        broker_rebalance_timeout=30.0,
+        broker_rebalance_timeout=_REBALANCE_S,
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=_instance(settings, role),

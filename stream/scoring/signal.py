@@ -27,6 +27,7 @@ def build_signal(
     policy_id: str,
     positions: Mapping[str, int],
     *,
+    set_off_by: str,
     rules_because: str | None,
     build: str,
     emitted_at_us: int,
@@ -38,6 +39,7 @@ def build_signal(
     rules_because : why the rules model speaks in the champion's place; None when it does not.
     positions : for each input topic the last offset applied in this partition.
     build : names the code and platform that computes; outside the signal's identity.
+    set_off_by : the topic of the last of those records.
     emitted_at_us : wall clock in microseconds; outside the signal's identity.
     """
     score = scorer.score(due.vector)
@@ -92,6 +94,7 @@ def build_signal(
         reasons=reasons(due, features, rules_because),
         evidence=due.evidence,
         positions=dict(positions),
+        set_off_by=set_off_by,
         freshness=freshness,
         emitted_at=moment(emitted_at_us),
     )

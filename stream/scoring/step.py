@@ -97,6 +97,7 @@ class ScoreStep:
                 self._policy,
                 self._policy_id,
                 self.positions,
+                set_off_by=topic,
                 rules_because=rules_because,
                 build=self._build,
                 emitted_at_us=self._clock(),

@@ -60,6 +60,7 @@ def signal(signal_id: str = "s1", **changes: Any) -> events.Signal:
         "feature_set_version": 1,
         "policy_id": "p1",
         "build": "b1",
+        "set_off_by": "ticks",
         "features": {"return_log_5m": 0.1, "sentiment_mean_1h": None, "zero": 0.0},
         "reasons": ("One, with a comma", 'two "quoted"'),
         "evidence": ("article-1",),
