@@ -21,6 +21,7 @@ _BATCH_BYTES = 1 << 20
 MAX_RECORD_BYTES = _BATCH_BYTES - 1_024  # key and value; the rest is the batch's own
 _READ_TIMEOUT_S = 60.0
 _STOP_S = 2.0
+_COMMIT_S = 2 * TRANSACTION_TIMEOUT_MS / 1000  # by then the broker has aborted it
 
 
 class Meta(msgspec.Struct, kw_only=True):
@@ -132,8 +133,12 @@ class PartitionProducer:
             self._append_state(state, META_KEY, msgspec.json.encode(meta))
         await self.flush()
         acks, self._acks = self._acks, []
-        await asyncio.gather(*acks)
-        await self.producer.commit_transaction()
+        try:
+            async with asyncio.timeout(_COMMIT_S):
+                await asyncio.gather(*acks)
+                await self.producer.commit_transaction()
+        except TimeoutError:
+            raise aiokafka.errors.KafkaTimeoutError(f"no commit within {_COMMIT_S:g} s") from None
         self.n_pending = 0
         await self.producer.begin_transaction()
 

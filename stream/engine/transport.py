@@ -19,6 +19,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 from mode import Service
 
+from stream.errors import Unavailable
+
 log = structlog.get_logger()
 
 MAX_RECORDS = 2_000  # of one fetch
@@ -26,6 +28,8 @@ MAX_PENDING = 8_000  # of one partition, delivered and not yet acknowledged
 FETCH_WAIT_MS = 10  # 5 costs a tenth of a core in empty answers; Faust waits 1,500
 FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25
+_STUCK_S = 15  # with records to fetch and none handed out
+_REBALANCE_S = 45
 
 Resume = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 Revoke = Callable[[set[TP]], Awaitable[None]]
@@ -82,6 +86,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._done: dict[TP, int] = {}
         self._idle_at: dict[TP, int] = {}  # where a partition with nothing pending stands
         self.handed_out: dict[TP, int] = {}
+        self._unsettled: int | None = None  # seconds since a revocation without what follows it
+        self._still: dict[TP, tuple[int, int]] = {}  # last offset handed out, seconds since
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -109,6 +115,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Let the engine commit what it has, then forget the partitions."""
         self.hold(revoked)
         self.stop_flow()
+        self._unsettled = 0
         if revoked:
             await self.transport.revoke(revoked)
         try:
@@ -116,9 +123,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except Exception as error:
             log.warning("group offsets not committed", why=repr(error))
         for tp in revoked:
-            for known in (self._pending, self._done, self._idle_at, self.handed_out):
+            for known in (self._pending, self._done, self._idle_at, self.handed_out, self._still):
                 known.pop(tp, None)
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Faust seeks only where there is something to seek."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        if not assigned:
+            self._unsettled = None
 
     def hold(self, tps: set[TP]) -> None:
         """Deliver nothing of `tps` until a seek; what is on its way counts for nothing."""
@@ -139,6 +152,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.app.crash(error)
             raise
         await self.seek_all(positions)
+        self._unsettled = None
 
     async def seek_all(self, positions: Mapping[TP, int]) -> None:
         """Seek with no fetch under way, so that no record of before the seek is delivered."""
@@ -148,9 +162,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self._since[tp] = self.epoch
                 self._held.discard(tp)
                 self._pending[tp] = 0
-                self._done.pop(tp, None)
+                self._done[tp] = offset - 1
                 self._idle_at.pop(tp, None)
                 self.handed_out[tp] = offset - 1
+                self._still.pop(tp, None)
                 self._read_offset[tp] = offset
                 await self._seek(tp, offset)
             self._room.set()
@@ -204,17 +219,38 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return fetched
 
     @Service.task  # type: ignore[untyped-decorator]
-    async def _watch_coordinator(self) -> None:
-        """Faust never asks whether aiokafka's coordinator died: such a worker reads nothing."""
+    async def _watch(self) -> None:
+        """End a worker that reads nothing though it should: it starts again, and that heals it."""
         while not self.should_stop:
             await self.sleep(1.0)
             consumer = self._thread._consumer
-            if consumer is not None and consumer._coordinator is not None:
-                try:
-                    consumer._coordinator.check_errors()
-                except Exception as error:
-                    await self.app.crash(error)
-                    return
+            try:
+                if consumer is not None and consumer._coordinator is not None:
+                    consumer._coordinator.check_errors()  # Faust never asks whether it died
+                self._check_progress()
+            except Exception as error:
+                await self.app.crash(error)
+                return
+
+    def _check_progress(self) -> None:
+        """Called each second. Raises Unavailable where records wait, or a rebalance lasts, too long.
+
+        Seconds are counted, not timed: a process that was stopped gets its time again.
+        """
+        if self._unsettled is not None:
+            self._unsettled += 1
+            if self._unsettled > _REBALANCE_S:
+                raise Unavailable(f"the group has not settled within {_REBALANCE_S} s")
+        for tp, last in self.handed_out.items():
+            free = self.flow_active and not self._pending.get(tp) and tp not in self._held
+            before, seconds = self._still.get(tp, (last, 0))
+            waits = free and before == last and self.missing(tp)
+            self._still[tp] = (last, seconds + 1 if waits else 0)
+            if waits and seconds >= _STUCK_S:
+                raise Unavailable(
+                    f"{tp.topic} partition {tp.partition}: {waits} records wait on the broker, "
+                    f"and none after offset {last} came within {_STUCK_S} s"
+                )
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
