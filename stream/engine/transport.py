@@ -233,7 +233,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 return
 
     def _check_progress(self) -> None:
-        """Called each second. Raises Unavailable where records wait, or a rebalance lasts, too long.
+        """Each second. Raises Unavailable where records wait, or a rebalance lasts, too long.
 
         Seconds are counted, not timed: a process that was stopped gets its time again.
         """

@@ -1,6 +1,7 @@
 """Every event as SQL sees it, on plain PostgreSQL and on TimescaleDB."""
 
 import base64
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -365,4 +366,7 @@ def test_a_database_that_takes_no_writes_is_waited_for(database: str, sink: Sink
             assert waiting.write([chunk("ticks", events.encode(ROUND_TRIPS[1][2]))])["ticks"] == 1
         finally:
             waiting.close()
+            left = "SELECT FROM pg_stat_activity WHERE usename = 'standby'"
+            while connection.execute(left).fetchone() is not None:
+                time.sleep(0.05)  # its temporary tables go with its session
             connection.execute("DROP ROLE standby")
