@@ -164,8 +164,8 @@ class Engine:
 
     def _lost(self, partition: int, error: BaseException) -> None:
         """Forget the partition's state and take it from the log again; end if that never helps."""
-        if self._stopping:
-            return
+        if self._stopping or partition not in self._workers:
+            return  # given up meanwhile: to open it again would fence whoever has it now
         n_lost = self._n_lost[partition] = self._n_lost.get(partition, 0) + 1
         if n_lost > _LOST_IN_A_ROW:
             self._fail(error)
