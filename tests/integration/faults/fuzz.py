@@ -68,19 +68,22 @@ def _send(settings: Settings, seed: int, n: int) -> Counter[str]:
             "queue.buffering.max.messages": 1_000_000,
         }
     )
-    refused: Counter[str] = Counter()
     sent: Counter[str] = Counter()
+    refused: list[kafka.KafkaError] = []
+
+    def told(error: kafka.KafkaError | None, _: object) -> None:
+        refused.extend([error] if error is not None else [])
+
     for topic in TOPICS:
-
-        def told(error: kafka.KafkaError | None, _: object, topic: str = topic) -> None:
-            refused[topic] += error is not None  # a compacted topic takes no record without a key
-
         for key, value in mutants(topic, seed, n):
+            if topic == "instruments" and key is None:
+                key = b""  # a compacted topic refuses its whole batch
             producer.produce(settings.topic(topic), value, key, on_delivery=told)
             producer.poll(0)
             sent[topic] += 1
     assert producer.flush(120) == 0
-    return sent - refused
+    assert not refused
+    return sent
 
 
 def _until_kept(

@@ -31,6 +31,7 @@ from tests.integration.faults.recorded import Sent, recorded
 TAPE = timedelta(minutes=20)
 PUBLISHED_S = 12.0
 TICKS_PER_S = 800
+_HEAD_S = 3.0  # of the stream before any plug is pulled: several checkpoints
 _ENDS_S = 120.0
 _TABLES = {
     "sentiment": "SELECT count(*) FROM sentiments",
@@ -90,7 +91,7 @@ def run(
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
     with _workers(env, sabotage) as workers, _Watch(settings) as watch:
         head = len(stream) // 10
-        _publish(settings, stream[:head], 0.0)
+        _publish(settings, stream[:head], _HEAD_S)
         _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
         _until(lambda: not unarchived(settings), "the archive works")
         publishing = threading.Thread(target=_publish, args=(settings, stream[head:], published_s))

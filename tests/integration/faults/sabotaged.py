@@ -12,9 +12,11 @@ from stream.scoring.agent import run_score
 from stream.scoring.step import ScoreStep
 from stream.settings import read_settings
 
+_AHEAD_S = 1.0
+
 
 def acknowledge_before_send() -> None:
-    """State and positions are committed a checkpoint ahead of the outputs that belong to them."""
+    """State and positions are committed a second before the outputs that belong to them."""
     send, commit = PartitionProducer.send, PartitionProducer.commit
     kept: dict[int, list[tuple[Any, Any]]] = {}
 
@@ -29,8 +31,11 @@ def acknowledge_before_send() -> None:
         self: PartitionProducer, slots: Mapping[bytes, bytes | None], meta: Meta
     ) -> None:
         await commit(self, slots, meta)
-        for args, options in kept.pop(id(self), []):
-            send(self, *args, **options)
+        if outputs := kept.pop(id(self), []):
+            await asyncio.sleep(_AHEAD_S)
+            for args, options in outputs:
+                send(self, *args, **options)
+            await commit(self, {}, meta)
 
     PartitionProducer.send = hold  # type: ignore[method-assign]
     PartitionProducer.commit = commit_first  # type: ignore[method-assign]

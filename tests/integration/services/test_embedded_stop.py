@@ -34,6 +34,7 @@ def test_signal_to_the_owner_leaves_no_server(tmp_path, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup ignores it
     ) as owner:
         environment = json.loads(owner.stdout.readline())
         assert Path(environment["TAPEWIRE_EMBEDDED_POSTGRES"]).is_relative_to(tmp_path)

@@ -39,6 +39,8 @@ async def test_admin_reader_and_both_producers_get_in(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="aiokafka")  # roles of other tests quieten it ...
+    caplog.handler.filters.clear()  # ... and say each line once
     certificate = {
         "broker_certificate": known.client.certificate,
         "broker_key": known.client.key,
