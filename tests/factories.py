@@ -1,4 +1,4 @@
-"""Events with visible defaults: a test names only what it is about."""
+"""Events and policies with visible defaults: a test names only what it is about."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from stream.events import (
     SentimentScored,
     Tick,
 )
+from stream.features.vector import FEATURE_SETS
+from stream.scoring.policy import Policy
 
 NOON = datetime(2024, 3, 5, 17, 0, tzinfo=UTC)  # a Tuesday, 12:00 in New York
 TODAY = NOON.date()
@@ -116,3 +118,26 @@ def observation(symbol: str = "AAPL", seconds: float = 0.0, **changes: Any) -> O
     """An analyst's rating."""
     given = {"symbol": symbol, "source": "analyst", "metric": "rating", "value": 1.0}
     return Observation(**given | {"ts": at(seconds)} | changes)
+
+
+def policy(**changes: Any) -> Policy:
+    """What a live namespace with the intraday feature set obeys by default."""
+    feature_set = changes.get("feature_set", "intraday")
+    given: dict[str, Any] = {
+        "feature_set": feature_set,
+        "feature_set_version": FEATURE_SETS[feature_set].version,
+        "tape": "ticks",
+        "calendar": "XNYS",
+        "lateness_us": 2_000_000,
+        "max_ahead_us": 60_000_000,
+        "feed_delay_s": 60.0,
+        "scoring_delay_s": 1.0,
+        "staleness_s": 300.0,
+        "confidence": 0.65,
+        "model_max_age_s": None,
+        "score_every_tick": False,
+        "require_instruments": False,
+        "rules_may_act": False,
+        "news_waits_for_time": False,
+    }
+    return Policy(**given | changes)

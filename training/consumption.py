@@ -10,8 +10,8 @@ import aiokafka.errors
 import confluent_kafka as kafka
 import msgspec
 
-from stream.engine.checkpoint import read_state
-from stream.engine.clients import reading_options
+from stream.engine.checkpoint import Meta, read_state
+from stream.engine.clients import reading_options, unavailable
 from stream.engine.topics import present_topics
 from stream.errors import Unavailable
 from stream.settings import Settings
@@ -54,14 +54,18 @@ def consumed(settings: Settings, kept: Counter[tuple[str, str, int]]) -> list[Co
     present = present_topics(settings)
     found = []
     states = [(role, p) for role in _ROLES for p in range(present.get(f"{role}-state", 0))]
-    for role, partition in states:
-        try:
-            _, meta = asyncio.run(read_state(settings, role, partition))
-        except aiokafka.errors.KafkaError as error:
-            raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error}") from error
+    try:
+        metas = asyncio.run(_metas(settings, states))
+    except aiokafka.errors.KafkaError as error:
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error}") from error
+    for (role, partition), meta in zip(states, metas, strict=True):
         for topic, counts in sorted(meta.counts.items() if meta else ()):
             found.append(_consumed(role, topic, partition, counts, kept[role, topic, partition]))
     return found
+
+
+async def _metas(settings: Settings, states: Sequence[tuple[str, int]]) -> list[Meta | None]:
+    return [(await read_state(settings, role, partition))[1] for role, partition in states]
 
 
 def _consumed(
@@ -106,6 +110,6 @@ def without_record(
                 break
         return {offset for offset in offsets if first <= offset < end and offset not in held}
     except kafka.KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from error
+        raise unavailable(settings, error) from error
     finally:
         consumer.close()

@@ -118,7 +118,7 @@ def replay(
 
     Example: tapewire dlq replay --all --topic ticks --reason "topic `instruments` names"
     """
-    settings = _real("TAPEWIRE_BROKER", "TAPEWIRE_DATABASE")
+    settings = _real("broker", "database")
     filters = (role, topic, reason, since, until)
     if bool(names) == everything:
         raise Refused("dlq replay: expected either names of letters or --all")
@@ -157,7 +157,7 @@ def drop(
 
     Example: tapewire dlq drop 2:17 2:18 --reason "test feed"
     """
-    settings = _real("TAPEWIRE_DATABASE")
+    settings = _real("database")
     with _letters_of(settings) as letters:
         chosen = _named(letters, names)
         begun, refused = letters.begin(
@@ -216,13 +216,15 @@ def _letters_of(settings: Settings) -> Iterator[Letters]:
 
 def _real(*needed: str) -> Settings:
     """The settings. Raises Refused where they do not name servers that outlive a demo."""
-    missing = [name for name in needed if name not in os.environ]
+    settings = read_settings()
+    given = settings.model_fields_set
+    missing = [f"TAPEWIRE_{name.upper()}" for name in needed if name not in given]
     if missing:
         raise Refused(
             f"expected {' and '.join(missing)}, found none: a demo's letters can be listed and "
             "shown, not replayed or dropped"
         )
-    return read_settings()
+    return settings
 
 
 def _actor() -> str:

@@ -34,7 +34,7 @@ def tail(
     """
     import confluent_kafka as kafka
 
-    from stream.engine.clients import librdkafka_options
+    from stream.engine.clients import librdkafka_options, unavailable
     from stream.engine.reach import reach
 
     if topic not in TOPICS:
@@ -63,7 +63,7 @@ def tail(
                 print((message.value() or b"").decode(errors="replace"), flush=True)
                 left = None if left is None else left - 1
     except kafka.KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        raise unavailable(settings, error) from None
     finally:
         consumer.close()
 

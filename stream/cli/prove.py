@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,8 +14,8 @@ from rich.table import Table
 
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
+from stream.cli.times import utc_micros
 from stream.errors import Refused, Unavailable
-from stream.events import micros
 from stream.settings import Settings, read_settings
 
 EXIT_NOT_EQUAL = 1
@@ -53,7 +52,9 @@ def verify(
         report = look_ahead_stored(read_settings(), seed)
         show = _show_look_ahead
     else:
-        report = verify_stored(read_settings(), Chosen(_micros(since), _micros(until), symbol))
+        report = verify_stored(
+            read_settings(), Chosen(utc_micros(since), utc_micros(until), symbol)
+        )
         show = _show
     print(json.dumps(report)) if as_json else show(report)
     if not report["proven"]:
@@ -132,7 +133,7 @@ def verify_stored(settings: Settings, chosen: Any) -> dict[str, Any]:
 
 def _has_broker(settings: Settings) -> bool:
     """Whether the signals came over a broker that keeps what it had: not the last demo's."""
-    return "TAPEWIRE_DATABASE" in os.environ and not settings.embedded
+    return "database" in settings.model_fields_set and not settings.embedded
 
 
 def _ask_broker(settings: Settings, history: Any, found: Any) -> str | None:
@@ -145,10 +146,6 @@ def _ask_broker(settings: Settings, history: Any, found: Any) -> str | None:
     except Unavailable as error:
         return str(error)
     return None
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else micros(at.replace(tzinfo=at.tzinfo or UTC))
 
 
 def _show(report: dict[str, Any]) -> None:

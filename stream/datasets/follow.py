@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream.engine.clients import librdkafka_options
+from stream.engine.clients import librdkafka_options, unavailable
 from stream.errors import Unavailable
 from stream.settings import Settings
 
@@ -84,7 +84,7 @@ class Follower:
         try:
             found = self._consumer(role).committed(asked, timeout=_TIMEOUT_S)
         except KafkaException as error:
-            raise self._unavailable(error) from None
+            raise unavailable(self._settings, error) from None
         return {place: max(0, tp.offset) for place, tp in zip(places, found, strict=True)}
 
     def _ends(self, role: str, topics: tuple[str, ...]) -> dict[Place, int]:
@@ -96,8 +96,5 @@ class Follower:
                     tp = TopicPartition(self._settings.topic(topic), p)
                     ends[topic, p] = consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_S)[1]
         except KafkaException as error:
-            raise self._unavailable(error) from None
+            raise unavailable(self._settings, error) from None
         return ends
-
-    def _unavailable(self, error: KafkaException) -> Unavailable:
-        return Unavailable(f"TAPEWIRE_BROKER={self._settings.broker}: {error.args[0].str()}")

@@ -16,7 +16,7 @@ from confluent_kafka import (
 )
 
 from stream.deadletters.letter import SOURCES, Letter, destination
-from stream.engine.clients import librdkafka_options, reading_options
+from stream.engine.clients import librdkafka_options, reading_options, unavailable
 from stream.engine.deadletters import MAX_KEPT_KEY_BYTES
 from stream.errors import Refused, Unavailable
 from stream.events import micros
@@ -87,7 +87,7 @@ class Source:
         try:
             found = self._producer.list_topics(name, timeout=_REACH_S).topics[name]
         except KafkaException as error:
-            raise self._unavailable(error.args[0]) from None
+            raise unavailable(self._settings, error) from None
         if found.error is not None or not found.partitions:
             raise Refused(f"topic {name}: expected it on {self._settings.broker}, found none")
         self._counts[topic] = len(found.partitions)
@@ -171,7 +171,7 @@ class Source:
             consumer.assign([place])
             return self._first(consumer, place)
         except KafkaException as error:
-            raise self._unavailable(error.args[0]) from None
+            raise unavailable(self._settings, error) from None
         finally:
             consumer.close()
 
@@ -189,9 +189,6 @@ class Source:
         raise Unavailable(
             f"TAPEWIRE_BROKER={self._settings.broker}: {place.topic} was not read in {_REACH_S:g} s"
         )
-
-    def _unavailable(self, error: KafkaError) -> Unavailable:
-        return Unavailable(f"TAPEWIRE_BROKER={self._settings.broker}: {error.str()}")
 
 
 def _delivery(letter: Letter, error: KafkaError | None, message: Message) -> Delivery:

@@ -12,11 +12,10 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
-from stream.database import explained
+from stream.database import CONNECT_S, explained
 from stream.deadletters.letter import Fate, Letter, read_name, why_settled
 from stream.errors import Refused
 
-_CONNECT_S = 5
 GROUPS = ("role", "topic", "reason")
 
 _COLUMNS = """name, fate, kafka_ts, role, source_topic, source_partition, source_offset,
@@ -225,7 +224,7 @@ class Letters:
 def open_letters(dsn: str, schema: str) -> Iterator[Letters]:
     """The letters of `schema`. Raises Unavailable or Refused for what the database says."""
     try:
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=_CONNECT_S) as connection:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_S) as connection:
             connection.execute("SET timezone = 'UTC'")
             connection.execute(
                 sql.SQL("SET search_path = {}, public").format(sql.Identifier(schema))

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from confluent_kafka import KafkaException
 
-from stream.errors import Refused
+from stream.errors import Refused, Unavailable
 from stream.settings import Settings
 
 _START_S = 2.0
@@ -120,6 +121,11 @@ def _protocol(settings: Settings) -> str:
 
 def _password(settings: Settings) -> str:
     return settings.broker_password.get_secret_value() if settings.broker_password else ""
+
+
+def unavailable(settings: Settings, error: KafkaException) -> Unavailable:
+    """What a confluent-kafka client that got no answer means."""
+    return Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}")
 
 
 def reading_options(settings: Settings, *, isolation: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from stream.engine.clients import librdkafka_options
+from stream.engine.clients import librdkafka_options, unavailable
 from stream.engine.reach import reach
 from stream.errors import Refused, Unavailable
 from stream.events import TOPICS
@@ -109,7 +109,7 @@ def _create(settings: Settings) -> None:
                     raise
         _until_known(admin, {topic.topic for topic in missing})
     except KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        raise unavailable(settings, error) from None
 
 
 def _until_known(admin: AdminClient, topics: set[str]) -> None:
@@ -139,7 +139,7 @@ def present_topics(settings: Settings) -> dict[str, int]:
     try:
         there = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        raise unavailable(settings, error) from None
     full = {name: settings.topic(name) for name in topic_names()}
     return {name: len(there[each].partitions) for name, each in full.items() if each in there}
 
@@ -161,7 +161,7 @@ def _retention(settings: Settings) -> dict[str, float]:
         try:
             kept_ms = int(future.result()["retention.ms"].value)
         except KafkaException as error:
-            raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+            raise unavailable(settings, error) from None
         found[_logical(settings, resource.name)] = kept_ms / 1000 if kept_ms >= 0 else math.inf
     return found
 
@@ -180,7 +180,7 @@ def _ids(settings: Settings) -> dict[str, str]:
     try:
         return {full[name]: str(future.result().topic_id) for name, future in found.items()}
     except KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        raise unavailable(settings, error) from None
 
 
 async def lag(settings: Settings, group: str) -> dict[str, tuple[int, int]]:
@@ -213,7 +213,7 @@ def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple
             for tp, future in admin.list_offsets(asked).items()
         }
     except KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        raise unavailable(settings, error) from None
     return {
         (_logical(settings, tp.topic), tp.partition): (tp.offset, ends[tp.topic, tp.partition])
         for tp in committed
@@ -237,7 +237,7 @@ def _partition_lag_by_consumer(
                 found[_logical(settings, tp.topic), tp.partition] = (tp.offset, end)
         return found
     except KafkaException as error:
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {error.args[0].str()}") from None
+        raise unavailable(settings, error) from None
     finally:
         consumer.close()
 

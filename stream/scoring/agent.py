@@ -17,7 +17,7 @@ from stream.features.vector import FEATURE_SETS
 from stream.scoring.build import this_build
 from stream.scoring.model_watch import watch_models
 from stream.scoring.policy import Policy
-from stream.scoring.records import record
+from stream.scoring.provenance import record
 from stream.scoring.step import ModelInForce, ScoreStep
 from stream.settings import Settings
 

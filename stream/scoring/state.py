@@ -55,6 +55,28 @@ class Due(NamedTuple):
     sentiment_models: dict[str, int]
 
 
+def due_at(
+    state: SymbolState, trigger: TriggerKind, ref: str, as_of: int, cut: int, *, live: bool
+) -> Due:
+    """What a symbol's state gives at `cut`; with `live` the open pane too."""
+    return Due(
+        symbol=state.symbol,
+        trigger=trigger,
+        trigger_ref=ref,
+        revision=1,
+        status="published",
+        as_of=as_of,
+        cut=cut,
+        vector=state.vector(cut, include_open=live),
+        price=state.last_price(),
+        evidence=state.evidence(cut),
+        last_tick_at=state.last_tick_at(cut),
+        last_news_at=state.last_news_at(cut),
+        warm=state.warm(cut),
+        sentiment_models=state.models_in_window(cut),
+    )
+
+
 class PartitionState:
     """All symbols of one partition. `late_by` tells how late the last late record was, in us.
 
@@ -263,23 +285,7 @@ class PartitionState:
     def _due(
         self, symbol: str, trigger: TriggerKind, ref: str, as_of: int, cut: int, *, live: bool
     ) -> Due:
-        state = self.symbols[symbol]
-        return Due(
-            symbol=symbol,
-            trigger=trigger,
-            trigger_ref=ref,
-            revision=1,
-            status="published",
-            as_of=as_of,
-            cut=cut,
-            vector=state.vector(cut, include_open=live),
-            price=state.last_price(),
-            evidence=state.evidence(cut),
-            last_tick_at=state.last_tick_at(cut),
-            last_news_at=state.last_news_at(cut),
-            warm=state.warm(cut),
-            sentiment_models=state.models_in_window(cut),
-        )
+        return due_at(self.symbols[symbol], trigger, ref, as_of, cut, live=live)
 
     def _new_symbol(self, symbol: str) -> SymbolState:
         if self.policy.require_instruments and symbol not in self.instruments:

@@ -9,22 +9,11 @@ import importlib
 import json
 import pathlib
 import platform
-import subprocess
 import sys
 
+from tests.stack.addresses import addresses
+
 HERE = pathlib.Path(__file__).parent
-
-
-def servers() -> dict[str, str]:
-    """Addresses of the real servers, started where they are not up."""
-    done = subprocess.run(
-        [str(HERE.parent / "stack" / "stack.sh"), "start"],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    lines = (line.partition("=") for line in done.stdout.splitlines() if "=" in line)
-    return {name: value for name, _, value in lines}
 
 
 def main() -> None:
@@ -33,7 +22,7 @@ def main() -> None:
     chosen = sys.argv[1:] or every
     if unknown := set(chosen) - set(every):
         sys.exit(f"expected some of {', '.join(every)}, got {', '.join(sorted(unknown))}")
-    stack = servers()
+    stack = addresses()
     results: dict[str, object] = {
         "machine": {"cpu": platform.processor() or platform.machine(), "python": sys.version[:7]}
     }

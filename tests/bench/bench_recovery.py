@@ -10,7 +10,6 @@ import statistics
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import confluent_kafka as kafka
 
@@ -18,6 +17,7 @@ from stream.engine.clients import reading_options
 from stream.events import Tick, encode
 from stream.settings import Settings
 from tests.bench.workload import namespace, roles
+from tests.integration.faults.plugs import children
 
 TICKS_PER_S = 500
 KILLS = {100: 20, 1_000: 8}  # by symbols
@@ -47,7 +47,7 @@ def _run(stack: dict[str, str], n_symbols: int, kills: int) -> dict[str, object]
 
 def _kill_often(settings: Settings, kills: int) -> list[float]:
     """Each time under a supervisor that has not seen a crash: its back-off is not what counts."""
-    command = [sys.executable, "-m", "tests.bench.supervised_score"]
+    command = [sys.executable, "-m", "tests.supervised", "score"]
     consumer = kafka.Consumer(
         reading_options(settings, isolation="read_committed") | {"fetch.wait.max.ms": 5}
     )
@@ -59,8 +59,8 @@ def _kill_often(settings: Settings, kills: int) -> list[float]:
         with roles(settings, "score", command=command) as (supervisor,):
             _next_signal(consumer)
             _read_for(consumer, rng.uniform(*_SETTLE_S))
-            (score,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-            os.kill(int(score), signal.SIGKILL)
+            (score,) = children(supervisor)
+            os.kill(score, signal.SIGKILL)
             killed = time.time()
             while _next_signal(consumer) < killed:
                 continue

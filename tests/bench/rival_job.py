@@ -13,7 +13,7 @@ from stream.features.panes import MINUTE_US, Pane
 from stream.features.symbol import SymbolState
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
-from stream.scoring.state import Due
+from stream.scoring.state import due_at
 
 _NO_MODEL = "no trained model yet"
 
@@ -147,30 +147,17 @@ class Symbol:
         self._told = ts
 
     def _signal(self, cut: int) -> bytes:
-        state = self._state
-        due = Due(
-            symbol=self.symbol,
-            trigger="pane",
-            trigger_ref=str(cut),
-            revision=1,
-            status="published",
-            as_of=cut + self._policy.lateness_us,
-            cut=cut,
-            vector=state.vector(cut, include_open=False),
-            price=state.last_price(),
-            evidence=state.evidence(cut),
-            last_tick_at=state.last_tick_at(cut),
-            last_news_at=state.last_news_at(cut),
-            warm=state.warm(cut),
-            sentiment_models=state.models_in_window(cut),
-        )
+        as_of = cut + self._policy.lateness_us
+        due = due_at(self._state, "pane", str(cut), as_of, cut, live=False)
         signal = build_signal(
             due,
             self._model,
             self._policy,
             self._policy_id,
             {},  # offsets are the frameworks' own business
+            set_off_by="ticks",
             rules_because=_NO_MODEL,
+            build="bench",
             emitted_at_us=time.time_ns() // 1000,
         )
         return encode(signal)

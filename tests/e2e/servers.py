@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import confluent_kafka as kafka
 import psycopg
@@ -26,6 +30,19 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "TAPEWIRE_MODE": settings.mode,
         **more,
     }
+
+
+def verified(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of `tapewire verify`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "verify", "--json", *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
 
 
 def publish(settings: Settings, records: Iterable[tuple[str, str, bytes, int]]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from stream.engine.topics import create_topics
 from stream.events import Instrument, NewsArticle, encode
 from stream.settings import Settings
-from tests.e2e.servers import environment, publish, rows_of
+from tests.e2e.servers import environment, publish, rows_of, verified
 
 pytestmark = pytest.mark.stack
 
@@ -108,14 +108,8 @@ def test_every_bad_record_is_kept_with_its_reason_and_the_good_ones_are_scored(
     assert len(rows_of(worker, "SELECT * FROM sentiments", 1)) == 1
 
     rows_of(worker, "SELECT * FROM ticks WHERE ts > '2024-03-05 15:10:01'", 2)
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", "verify", "--json"],
-        env=environment(worker),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, report = verified(environment(worker))
+    assert code == 0, report
     policies = {row["policy_id"] for row in rows_of(worker, "SELECT * FROM policies", 1)}
     assert {r["policy_id"] for r in rows_of(worker, "SELECT * FROM signals", 4)} == policies
 

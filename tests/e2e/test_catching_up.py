@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import pytest
 from stream.engine.topics import create_topics
 from stream.events import MARKET_KEY, ClockTick, Tick, encode
 from stream.settings import Settings
-from tests.e2e.servers import environment, publish, rows_of
+from tests.e2e.servers import environment, publish, rows_of, verified
 
 pytestmark = pytest.mark.stack
 
@@ -65,15 +64,8 @@ def test_five_minutes_away_under_live_beats_make_nothing_late(
             process.terminate()
         for process in (archive, score):
             process.wait(30)
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", "verify", "--json"],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = json.loads(done.stdout)
-    assert (done.returncode, found["pending"]) == (0, 0), found
+    code, found = verified(env)
+    assert (code, found["pending"]) == (0, 0), found
     assert found["equal"] >= 8 * len(SYMBOLS)
     assert sum(each["late"] for each in found["accounts"]) == 0
     assert sum(each["late"] for each in found["roles"]) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import pytest
 from stream.engine.topics import create_topics
 from stream.events import NewsArticle, Tick, encode
 from stream.settings import Settings
-from tests.e2e.servers import environment, publish, rows_of
+from tests.e2e.servers import environment, publish, rows_of, verified
 
 pytestmark = pytest.mark.stack
 
@@ -75,15 +74,7 @@ def _records(first: int, end: int) -> Iterator[tuple[str, str, bytes, int]]:
 
 
 def verify(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", "verify", "--json", *arguments],
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return verified(environment(settings), *arguments)
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from stream.errors import Rejected
 from stream.events import CorporateAction, SentimentScored, Signal, decode, encode
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.step import ModelInForce, ScoreStep
+from tests.factories import policy
 from tests.history import Outputs, Record
 from tests.integration.faults.recorded import SYMBOLS, recorded
-from tests.unit.scoring.test_scoring_state import policy
 
 START = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
 SPAN = timedelta(minutes=6)

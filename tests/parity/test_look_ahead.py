@@ -10,34 +10,14 @@ from stream.datasets.synthetic import generate
 from stream.features.groups import Feature, Group, Values
 from stream.features.vector import FEATURE_SETS
 from stream.features.view import View
-from stream.scoring.policy import Policy
+from tests.factories import policy
 from tests.history import stored_history
 from training.lookahead import LookAhead, look_ahead
 
 
-def policy(feature_set: str = "intraday") -> Policy:
-    return Policy(
-        feature_set=feature_set,
-        feature_set_version=FEATURE_SETS[feature_set].version,
-        tape="ticks",
-        calendar="XNYS",
-        lateness_us=2_000_000,
-        max_ahead_us=60_000_000,
-        feed_delay_s=60.0,
-        scoring_delay_s=1.0,
-        staleness_s=300.0,
-        confidence=0.65,
-        model_max_age_s=None,
-        score_every_tick=False,
-        require_instruments=False,
-        rules_may_act=False,
-        news_waits_for_time=True,
-    )
-
-
 def looked(seed: int) -> LookAhead:
     history = stored_history(generate(3, 1.0, n_symbols=2, n_sessions=2), 1)
-    return look_ahead(history, policy(), seed=seed, share=0.05)
+    return look_ahead(history, policy(news_waits_for_time=True), seed=seed, share=0.05)
 
 
 def newest_close(view: View) -> Values:

@@ -8,8 +8,7 @@ import pytest
 
 from stream.datasets.synthetic import generate
 from stream.events import SentimentScored, micros
-from stream.features.vector import FEATURE_SETS
-from stream.scoring.policy import Policy
+from tests.factories import policy
 from tests.history import stored_history
 from training.evaluate import pearson
 from training.replay import replay
@@ -19,13 +18,7 @@ SECOND = 1_000_000
 N_QUIET, N_LOUD = 20, 3
 QUIET = {"n_symbols": 3, "n_sessions": 8, "trades_per_minute": 1.0}
 LOUD = {"n_symbols": 10, "n_sessions": 8, "trades_per_minute": 1.0, "articles_per_session": 18.0}
-POLICY = Policy(
-    feature_set="intraday", feature_set_version=FEATURE_SETS["intraday"].version, tape="ticks",
-    calendar="XNYS", lateness_us=2 * SECOND, max_ahead_us=60 * SECOND, feed_delay_s=60.0,
-    scoring_delay_s=1.0, staleness_s=300.0, confidence=0.65, model_max_age_s=None,
-    score_every_tick=False, require_instruments=False, rules_may_act=False,
-    news_waits_for_time=True,
-)  # fmt: skip
+POLICY = policy(news_waits_for_time=True)
 
 
 def market(seed, effect, **size):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import confluent_kafka as kafka
 import msgspec
 
+from stream.engine.clients import reading_options
 from stream.engine.topics import partition_lag
 from stream.settings import Settings
 from tests.integration.engine.counting import Counted
@@ -33,18 +34,12 @@ def publish(settings: Settings, topic: str, records: Iterable[Sent]) -> None:
     assert producer.flush(30) == 0
 
 
-def read(settings: Settings, topic: str) -> dict[int, list[tuple[bytes, bytes]]]:
-    """Key and value of all committed records, by partition and in order."""
-    consumer = kafka.Consumer(
-        {
-            "bootstrap.servers": settings.broker,
-            "group.id": "nobody",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 10,
-        }
-    )
+def read(
+    settings: Settings, topic: str, isolation: str = "read_committed"
+) -> dict[int, list[tuple[bytes, bytes]]]:
+    """Key and value of all records, by partition and in order."""
+    options = reading_options(settings, isolation=isolation)
+    consumer = kafka.Consumer({**options, "fetch.wait.max.ms": 10})
     partitions = range(settings.partitions)
     consumer.assign([kafka.TopicPartition(settings.topic(topic), p, 0) for p in partitions])
     found: dict[int, list[tuple[bytes, bytes]]] = {p: [] for p in partitions}

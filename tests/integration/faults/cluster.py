@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,14 +11,15 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-_STACK_SH = Path(__file__).parents[2] / "stack"
-_STACK = Path(os.environ.get("STACK_DIR", _STACK_SH.parents[1] / ".stack"))
+from tests.integration.faults.plugs import STACK
+
+_LOG4J = Path(__file__).parents[2] / "stack" / "log4j2.properties"
 _CLUSTER_ID = "dGFwZXdpcmUtZmF1bHRzMQ"
 _UP_S = 60.0
 _JAVA = (
     "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-    f"-Dlog4j2.configurationFile={_STACK_SH / 'log4j2.properties'}",
-    "-cp", f"{_STACK}/kafka/lib/*",
+    f"-Dlog4j2.configurationFile={_LOG4J}",
+    "-cp", f"{STACK}/kafka/lib/*",
 )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import confluent_kafka as kafka
 import psycopg
@@ -15,9 +14,10 @@ import psycopg
 from stream.engine.clients import librdkafka_options
 from stream.engine.topics import create_topics, partition_lag
 from stream.settings import Settings
-from tests.e2e.servers import environment
+from tests.e2e.servers import environment, verified
 from tests.integration.faults.mutants import TOPICS, mutants
-from tests.integration.faults.run import unarchived, verified
+from tests.integration.faults.plugs import children
+from tests.integration.faults.run import supervised, unarchived
 
 _WAIT_S = 600.0
 # `instruments` has one row a symbol, and `sentiment` also what the role sends: letters alone tell.
@@ -42,16 +42,10 @@ def fuzz(settings: Settings, seed: int, n: int) -> dict[str, int]:
     env = environment(settings, TAPEWIRE_PARTITIONS=str(settings.partitions))
     asyncio.run(create_topics(settings))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
-    workers = subprocess.Popen([sys.executable, "-m", "tests.integration.faults.workers"], env=env)
-    try:
-        sent = _send(settings, seed, n)
-        roles = _until_kept(settings, sent, workers)
-        assert roles == _children(workers.pid), "a role ended on what it read"
-        workers.terminate()
-        assert workers.wait(30) == 0
-    finally:
-        workers.kill()
-        workers.wait()
+    with supervised(env) as workers:
+        roles = children(workers.pid)
+        _until_kept(settings, _send(settings, seed, n), workers)
+        assert roles == children(workers.pid), "a role ended on what it read"
     _, found = verified(env)
     for account in (*found["accounts"], *found["roles"]):
         assert account["unaccounted"] == 0, account
@@ -86,14 +80,10 @@ def _send(settings: Settings, seed: int, n: int) -> Counter[str]:
     return sent
 
 
-def _until_kept(
-    settings: Settings, sent: Counter[str], workers: subprocess.Popen[bytes]
-) -> list[int]:
+def _until_kept(settings: Settings, sent: Counter[str], workers: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + _WAIT_S
-    roles: list[int] = []
     while True:
         assert workers.poll() is None, "the supervisor gave up: its last lines are above"
-        roles = roles or _children(workers.pid)
         with _connect(settings) as connection:
             kept = {
                 topic: _one(connection, _KEPT.format(table=table), {"topic": topic})
@@ -106,7 +96,7 @@ def _until_kept(
         unread = {topic: sent[topic] - read[topic] for topic in ("sentiment", "instruments")}
         missing |= {topic: n for topic, n in unread.items() if n > 0}
         if not missing and not unarchived(settings, ["dead-letters"]):
-            return roles
+            return
         assert time.monotonic() < until, f"neither a row nor a letter: {missing}"
         time.sleep(0.5)
 
@@ -120,7 +110,3 @@ def _one(connection: psycopg.Connection, query: str, given: dict[str, str]) -> i
 def _connect(settings: Settings) -> psycopg.Connection:
     dsn = settings.database.get_secret_value()
     return psycopg.connect(dsn, options=f"-c search_path={settings.namespace},public")
-
-
-def _children(pid: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 _STACK_SH = Path(__file__).parents[2] / "stack" / "stack.sh"
-_STACK = Path(os.environ.get("STACK_DIR", _STACK_SH.parents[2] / ".stack"))
+STACK = Path(os.environ.get("STACK_DIR", _STACK_SH.parents[2] / ".stack"))
 WAYS = ("kill", "term", "stop")
 _FAST_SHUTDOWN_S = 3.0
 
@@ -44,7 +44,7 @@ class RolePlug:
             self._second.wait(15)
 
     def _pid(self) -> int:
-        for child in _children(self._supervisor):
+        for child in children(self._supervisor):
             command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
             if self._role.encode() in command:
                 return child
@@ -58,7 +58,7 @@ class ServerPlug:
         self._server = server
         # An ordinary user's TimescaleDB is a plain PostgreSQL.
         self._home = next(
-            _STACK / name for name in (server, "postgres") if (_STACK / name / "address").exists()
+            STACK / name for name in (server, "postgres") if (STACK / name / "address").exists()
         )
         self._port = (self._home / "address").read_text().strip().rpartition(":")[2].split("/")[0]
 
@@ -92,12 +92,13 @@ class ServerPlug:
         """It is back already."""
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Process numbers of those that its main thread has started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _descendants(pid: int) -> list[int]:
-    return [one for child in _children(pid) for one in (child, *_descendants(child))]
+    return [one for child in children(pid) for one in (child, *_descendants(child))]
 
 
 def _alive(pid: int) -> bool:

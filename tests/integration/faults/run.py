@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import signal
 import subprocess
@@ -15,17 +14,18 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import confluent_kafka as kafka
 import msgspec
 import psycopg
 
+from stream.engine.clients import reading_options
 from stream.engine.topics import create_topics, partition_lag
 from stream.events import Signal
 from stream.settings import Settings
-from tests.e2e.servers import environment
+from tests.e2e.servers import environment, verified
 from tests.integration.engine.log import read
+from tests.integration.faults.plugs import children
 from tests.integration.faults.recorded import Sent, recorded
 
 TAPE = timedelta(minutes=20)
@@ -89,7 +89,7 @@ def run(
     )
     asyncio.run(create_topics(settings))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
-    with _workers(env, sabotage) as workers, _Watch(settings) as watch:
+    with supervised(env, sabotage) as workers, _Watch(settings) as watch:
         head = len(stream) // 10
         _publish(settings, stream[:head], _HEAD_S)
         _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
@@ -126,10 +126,14 @@ def run(
 
 
 @contextmanager
-def _workers(env: dict[str, str], sabotage: str | None) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.integration.faults.workers", *filter(None, [sabotage])]
-    workers = subprocess.Popen(command, env=env)
+def supervised(
+    env: dict[str, str], sabotage: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """All roles but the clock, whose beats the stream has, under one supervisor."""
+    roles = ["sentiment", f"score={sabotage}" if sabotage else "score", "archive"]
+    workers = subprocess.Popen([sys.executable, "-m", "tests.supervised", *roles], env=env)
     try:
+        _until(lambda: len(children(workers.pid)) == len(roles), "all roles")
         yield workers
         assert workers.poll() is None, "the supervisor gave up: its last lines are above"
         workers.send_signal(signal.SIGTERM)
@@ -160,28 +164,14 @@ class _Watch:
         return next((came for came in self._came if came > moment + 0.2), float("inf"))
 
     def _read(self) -> None:
-        consumer = _consumer(self._settings, "read_committed")
+        options = reading_options(self._settings, isolation="read_committed")
+        consumer = kafka.Consumer({**options, "fetch.wait.max.ms": 20})
+        signals, partitions = self._settings.topic("signals"), range(self._settings.partitions)
+        consumer.assign([kafka.TopicPartition(signals, p, 0) for p in partitions])
         while not self._over.is_set():
             if any(not message.error() for message in consumer.consume(1_000, 0.1)):
                 self._came.append(time.monotonic())
         consumer.close()
-
-
-def _consumer(settings: Settings, isolation: str) -> kafka.Consumer:
-    consumer = kafka.Consumer(
-        {
-            "bootstrap.servers": settings.broker,
-            "group.id": "watch",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": isolation,
-            "fetch.wait.max.ms": 20,
-            "log_level": 0,
-        }
-    )
-    partitions = range(settings.partitions)
-    consumer.assign([kafka.TopicPartition(settings.topic("signals"), p, 0) for p in partitions])
-    return consumer
 
 
 def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
@@ -238,30 +228,10 @@ def unarchived(settings: Settings, topics: Collection[str] = tuple(_TABLES)) -> 
 
 
 def _signal_ids(settings: Settings, isolation: str) -> list[str]:
-    consumer = _consumer(settings, isolation)
-    ids: list[str] = []
-    ended: set[int] = set()
-    while len(ended) < settings.partitions:
-        for message in consumer.consume(1_000, 0.1):
-            if message.error():
-                ended.add(message.partition())
-            else:
-                ids.append(msgspec.json.decode(message.value(), type=Signal).signal_id)
-    consumer.close()
-    return ids
-
-
-def verified(env: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    """Exit code and report of `tapewire verify`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", "verify", "--json"],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    found = read(settings, "signals", isolation).values()
+    return [
+        msgspec.json.decode(value, type=Signal).signal_id for part in found for _, value in part
+    ]
 
 
 def _until(holds: Callable[[], bool], what: str) -> None:

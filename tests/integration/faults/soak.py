@@ -23,8 +23,8 @@ from tests.integration.faults.cluster import Cluster
 from tests.integration.faults.matrix import ROLES, SERVERS, broker, pulling, scaling
 from tests.integration.faults.plugs import WAYS
 from tests.integration.faults.run import Outcome, run
+from tests.stack.addresses import addresses
 
-_STACK_SH = Path(__file__).parents[2] / "stack" / "stack.sh"
 _STOPPED_S = 20.0
 _AWAY_S = 3.0
 Fault = Callable[[Settings, int], Outcome]
@@ -53,21 +53,9 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def _stack() -> dict[str, str]:
-    started = subprocess.run(
-        [str(_STACK_SH), "start"],
-        env={**os.environ, "STACK_PYTHON": sys.executable},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    lines = (line.partition("=") for line in started.stdout.splitlines())
-    return {name: value for name, _, value in lines}
-
-
 def _soak(seeds: int, minutes: float, only: str) -> bool:
     """Each fault with seed 1, then each with seed 2 ..., until seeds or time are spent."""
-    stack = _stack()
+    stack = addresses()
     until = time.monotonic() + 60 * minutes
     table = Table(title="faults")
     for column in ("fault", "seed", "mode", *Outcome.__dataclass_fields__):

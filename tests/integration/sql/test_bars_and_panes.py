@@ -16,8 +16,8 @@ from stream.engine.topics import partition_of
 from stream.events import MARKET_KEY
 from stream.features.panes import MINUTE_US
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.policy import Policy
 from stream.scoring.step import ModelInForce, ScoreStep
+from tests.factories import policy
 from tests.fix_namespace import drop_schema
 from tests.history import Outputs, Record
 from tests.integration.sql.rows import MINUTE, call, connect
@@ -26,12 +26,7 @@ pytestmark = pytest.mark.stack
 
 N_PARTITIONS = 2
 FEATURES = FEATURE_SETS["intraday"]
-POLICY = Policy(
-    feature_set="intraday", feature_set_version=FEATURES.version, tape="ticks",
-    calendar="XNYS", lateness_us=2_000_000, max_ahead_us=60_000_000, feed_delay_s=60.0,
-    scoring_delay_s=1.0, staleness_s=300.0, confidence=0.65, model_max_age_s=86_400.0,
-    score_every_tick=False, require_instruments=False, rules_may_act=False,
-)  # fmt: skip
+POLICY = policy(model_max_age_s=86_400.0)
 
 
 def replayed() -> tuple[list[list[Record]], Outputs]:

@@ -14,7 +14,7 @@ from stream.archive.migrate import migrate
 from stream.archive.sink import Chunk, Sink
 from stream.events import Instrument, encode
 from stream.scoring.build import this_build
-from stream.scoring.records import record
+from stream.scoring.provenance import record
 from stream.settings import Settings
 from tests import factories
 from tests.fix_namespace import drop_role, drop_schema

@@ -21,7 +21,7 @@ from stream.events import (
     moment,
 )
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.policy import Policy
+from tests.factories import policy
 from tests.fix_namespace import drop_schema
 from training.errors import TrainingRefused
 from training.history import open_history
@@ -49,15 +49,6 @@ def database(timescale):
     migrate(timescale, schema)
     yield timescale, schema
     drop_schema(timescale, schema)
-
-
-def make_policy(tape="ticks"):
-    return Policy(
-        feature_set="intraday", feature_set_version=FEATURE_SETS["intraday"].version, tape=tape,
-        calendar="XNYS", lateness_us=2 * SECOND, max_ahead_us=MINUTE, feed_delay_s=60.0,
-        scoring_delay_s=1.0, staleness_s=300.0, confidence=0.65, model_max_age_s=None,
-        score_every_tick=False, require_instruments=False, rules_may_act=False,
-    )  # fmt: skip
 
 
 def make_tick(at, symbol="AAA", price=10.0):
@@ -178,25 +169,25 @@ def test_most_used_sentiment_model_is_named(database):
 
 def test_no_history_is_refused_with_what_to_do(database):
     with pytest.raises(TrainingRefused, match="expected stored history, got no ticks"):
-        retrain(*database, make_policy(), seed=0, promote=True, actor="test")
+        retrain(*database, policy(), seed=0, promote=True, actor="test")
     assert Registry(*database).current("champion") == (None, None)
 
 
 def test_too_little_history_is_refused(database):
     store(database, [(make_tick(START), 0, 0, START, "t")])
     with pytest.raises(TrainingRefused, match=r"at least 1,000 labelled rows, got 0"):
-        retrain(*database, make_policy(), seed=0, promote=True, actor="test")
+        retrain(*database, policy(), seed=0, promote=True, actor="test")
 
 
 def test_schema_without_tables_is_refused(timescale):
     with pytest.raises(Refused, match="run tapewire migrate"):
-        retrain(timescale, "nothing_here", make_policy(), seed=0, promote=False, actor="test")
+        retrain(timescale, "nothing_here", policy(), seed=0, promote=False, actor="test")
 
 
 def test_database_that_does_not_answer_is_unavailable():
     dsn = "postgresql://postgres@127.0.0.1:1/postgres?connect_timeout=2"
     with pytest.raises(Unavailable, match="TAPEWIRE_DATABASE"):
-        retrain(dsn, "x", make_policy(), seed=0, promote=False, actor="test")
+        retrain(dsn, "x", policy(), seed=0, promote=False, actor="test")
 
 
 def make_effect(minutes=7_200, seed=0, effect=0.0012):
@@ -222,7 +213,7 @@ def test_planted_effect_becomes_champion_and_scores(database):
     store(database, make_effect())
     steps = []
     result = retrain(
-        *database, make_policy(), seed=0, promote=True, actor="test", num_threads=1,
+        *database, policy(), seed=0, promote=True, actor="test", num_threads=1,
         progress=lambda step, share: steps.append(share),
     )  # fmt: skip
     assert result.verdict in ("PASS", "WARN")
@@ -235,12 +226,12 @@ def test_planted_effect_becomes_champion_and_scores(database):
     features = FEATURE_SETS["intraday"]
     artifact.check_fits("intraday", features.version, features.names)
     assert sum(ArtifactScorer(artifact).score([None] * len(features.names))[:3]) == pytest.approx(1)
-    again = retrain(*database, make_policy(), seed=0, promote=False, actor="test", num_threads=1)
+    again = retrain(*database, policy(), seed=0, promote=False, actor="test", num_threads=1)
     assert again.version == result.version
 
 
 def test_refused_model_is_neither_stored_nor_promoted(database):
     store(database, make_effect(effect=0.0))
     with pytest.raises(TrainingRefused, match="expected under 0"):
-        retrain(*database, make_policy(), seed=0, promote=True, actor="test", num_threads=1)
+        retrain(*database, policy(), seed=0, promote=True, actor="test", num_threads=1)
     assert Registry(*database).list() == []

@@ -10,33 +10,12 @@ from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import Bar, ClockTick, SentimentScored, Tick, micros, moment
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.policy import Policy
 from stream.scoring.state import Due, PartitionState
+from tests.factories import policy
 
 T0 = micros(moment(1_700_000_040_000_000))  # a whole minute
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
-
-
-def policy(**changes: object) -> Policy:
-    given: dict[str, object] = {
-        "feature_set": "intraday",
-        "feature_set_version": FEATURE_SETS["intraday"].version,
-        "tape": "ticks",
-        "calendar": "XNYS",
-        "lateness_us": 2 * SECOND,
-        "max_ahead_us": 60 * SECOND,
-        "feed_delay_s": 60.0,
-        "scoring_delay_s": 1.0,
-        "staleness_s": 300.0,
-        "confidence": 0.65,
-        "model_max_age_s": None,
-        "score_every_tick": False,
-        "require_instruments": False,
-        "rules_may_act": False,
-        "news_waits_for_time": False,
-    }
-    return Policy(**{**given, **changes})  # type: ignore[arg-type]
 
 
 def tick(at: int, symbol: str = "AAPL", price: float = 100.0, size: float = 10.0) -> Tick:

@@ -28,6 +28,7 @@ from stream.events import (
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.policy import Policy
 from stream.scoring.step import NO_MODEL, ModelInForce, ScoreStep
+from tests.factories import policy
 
 T0 = 1_700_000_040_000_000
 SECOND = 1_000_000
@@ -36,22 +37,7 @@ FEATURES = FEATURE_SETS["intraday"]
 N_PARTITIONS = 4
 SURE = Score(0.1, 0.1, 0.8, 12.0)
 HOME = partition_of(b"AAPL", N_PARTITIONS)
-POLICY = Policy(
-    feature_set="intraday",
-    feature_set_version=FEATURES.version,
-    tape="ticks",
-    calendar="XNYS",
-    lateness_us=2 * SECOND,
-    max_ahead_us=60 * SECOND,
-    feed_delay_s=60.0,
-    scoring_delay_s=1.0,
-    staleness_s=300.0,
-    confidence=0.65,
-    model_max_age_s=86_400.0,
-    score_every_tick=False,
-    require_instruments=False,
-    rules_may_act=False,
-)
+POLICY = policy(model_max_age_s=86_400.0)
 
 
 @dataclass

@@ -14,8 +14,8 @@ from stream.events import (
     moment,
 )
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.policy import Policy
 from stream.scoring.state import PartitionState
+from tests.factories import policy
 from training.labels import LABEL_RULES
 from training.replay import Stored, replay
 
@@ -23,26 +23,6 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 START = 1_700_000_040 * SECOND
 FEATURES = FEATURE_SETS["intraday"]
-
-
-def make_policy(**changes):
-    given = {
-        "feature_set": "intraday",
-        "feature_set_version": FEATURES.version,
-        "tape": "ticks",
-        "calendar": "XNYS",
-        "lateness_us": 2 * SECOND,
-        "max_ahead_us": MINUTE,
-        "feed_delay_s": 60.0,
-        "scoring_delay_s": 1.0,
-        "staleness_s": 300.0,
-        "confidence": 0.65,
-        "model_max_age_s": None,
-        "score_every_tick": False,
-        "require_instruments": False,
-        "rules_may_act": False,
-    }
-    return Policy(**{**given, **changes})
 
 
 def make_article(at, model="lexicon-1", symbol="AAA"):
@@ -70,16 +50,16 @@ def stored(events):
     return [Stored(event, offset, at) for offset, (at, event) in enumerate(events)]
 
 
-def table_of(events, policy=None, model="lexicon-1"):
-    return replay([(0, stored(events))], policy or make_policy(), model)
+def table_of(events, given=None, model="lexicon-1"):
+    return replay([(0, stored(events))], given or policy(), model)
 
 
 def test_rows_are_what_the_scorer_was_due():
     events = stored(make_market())
-    state, due = PartitionState(0, make_policy()), []
+    state, due = PartitionState(0, policy()), []
     for event, offset, at in events:
         state.apply(event, offset, at, due)
-    table = replay([(0, events)], make_policy(), None)
+    table = replay([(0, events)], policy(), None)
     served = {(one.symbol, one.as_of): one for one in due if one.warm}
     assert len(table) > 100
     for i in range(len(table)):
@@ -99,7 +79,7 @@ def test_rows_are_ordered_and_entries_follow_as_of():
 def test_partitions_together_give_the_rows_of_each():
     both = replay(
         [(p, stored(make_market(symbols=(s,), seed=p))) for p, s in enumerate(("AAA", "BBB"))],
-        make_policy(),
+        policy(),
         None,
     )
     alone = table_of(make_market(symbols=("AAA",), seed=0))
@@ -123,7 +103,7 @@ def test_short_history_leaves_no_rows():
 
 
 def test_no_events_leave_no_rows():
-    assert len(replay([], make_policy(), None)) == 0
+    assert len(replay([], policy(), None)) == 0
 
 
 def test_news_makes_rows_and_another_models_scores_do_not():
@@ -145,7 +125,7 @@ def test_news_on_a_stale_price_is_counted():
 
 
 def test_tick_scoring_adds_no_rows():
-    every = table_of(make_market(), make_policy(score_every_tick=True))
+    every = table_of(make_market(), policy(score_every_tick=True))
     assert len(every) == len(table_of(make_market()))
 
 

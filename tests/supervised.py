@@ -1,0 +1,23 @@
+"""Some roles under the supervisor, as `tapewire worker` runs all: `-m tests.supervised score`.
+
+A role may be given as ROLE=KIND: the worker that `tests.integration.faults.sabotaged` breaks so.
+"""
+
+import asyncio
+import sys
+
+from stream.cli.run import role_command, role_environment
+from stream.engine.supervisor import supervise
+from stream.settings import read_settings
+
+
+def command(given: str) -> list[str]:
+    role, _, sabotage = given.partition("=")
+    if not sabotage:
+        return role_command(role)
+    return [sys.executable, "-m", "tests.integration.faults.sabotaged", sabotage, role]
+
+
+if __name__ == "__main__":
+    commands = {given.partition("=")[0]: command(given) for given in sys.argv[1:]}
+    sys.exit(asyncio.run(supervise(commands, env=role_environment(read_settings()))))
