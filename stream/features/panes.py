@@ -98,9 +98,9 @@ def of_bar(
     low: float,
     close: float,
     volume: float,
-    adj_close: float | None,
-    vwap: float | None,
-    n_trades: int | None,
+    adj_close: float | None = None,
+    vwap: float | None = None,
+    n_trades: int | None = None,
 ) -> Pane:
     """The pane of a bar. Its volume is signed as one trade: by close - open, else by `resolve`.
 

@@ -30,7 +30,7 @@ from stream.events import (
     micros,
 )
 from stream.features.news import NewsItem
-from stream.features.panes import Pane
+from stream.features.panes import Pane, of_bar
 from stream.features.symbol import NewsChange, SymbolState
 from stream.features.vector import FeatureSet
 from stream.scoring.policy import Policy
@@ -161,16 +161,18 @@ class PartitionState:
         self._advance(end, kafka_us, "end", due)
         state = self.symbols.get(bar.symbol) or self._new_symbol(bar.symbol)
         pane = state.apply_bar(
-            micros(bar.start),
-            end,
-            bar.open,
-            bar.high,
-            bar.low,
-            bar.close,
-            bar.volume,
-            adj_close=bar.adj_close,
-            vwap=bar.vwap,
-            n_trades=bar.n_trades,
+            of_bar(
+                micros(bar.start),
+                end,
+                bar.open,
+                bar.high,
+                bar.low,
+                bar.close,
+                bar.volume,
+                bar.adj_close,
+                bar.vwap,
+                bar.n_trades,
+            )
         )
         if pane is None:
             self.late_by = self.event_time - end

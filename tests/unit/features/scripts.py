@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from stream.features.news import NewsItem
+from stream.features.panes import of_bar
 from stream.features.symbol import SymbolState
 from stream.features.vector import FEATURE_SETS
 
@@ -141,7 +142,7 @@ def apply(state, event):
         return state.apply_trade(ts, price, size, bid=bid, ask=ask, regular=regular)
     if kind == "bar":
         *ohlcv, adj, vwap, n = args
-        return state.apply_bar(*ohlcv, adj_close=adj, vwap=vwap, n_trades=n)
+        return state.apply_bar(of_bar(*ohlcv, adj, vwap, n))
     if kind == "close":
         return state.close_through(*args)
     if kind == "session":

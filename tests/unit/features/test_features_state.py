@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from stream.errors import Refused, Rejected
-from stream.features.panes import Pane
+from stream.features.panes import Pane, of_bar
 from stream.features.symbol import MAX_EVIDENCE, NewsChange, SymbolState
 from stream.features.vector import FEATURE_SETS
 from tests.unit.features import scripts
@@ -86,15 +86,15 @@ def test_signed_volume_follows_the_tick_rule_across_panes():
 def test_second_bar_for_an_interval_is_late():
     state = new_state("daily")
     bar = (T0, T0 + HOUR, 10.0, 11.0, 9.0, 10.5, 100.0)
-    assert isinstance(state.apply_bar(*bar), Pane)
-    assert state.apply_bar(*bar) is None
-    assert state.apply_bar(T0 - DAY, T0 - DAY + HOUR, *bar[2:]) is None
+    assert isinstance(state.apply_bar(of_bar(*bar)), Pane)
+    assert state.apply_bar(of_bar(*bar)) is None
+    assert state.apply_bar(of_bar(T0 - DAY, T0 - DAY + HOUR, *bar[2:])) is None
 
 
 def test_bar_takes_the_place_of_trades_applied_to_its_interval():
     state = new_state("intraday")
     state.apply_trade(T0, 10.0, 1.0)
-    pane = state.apply_bar(T0, T0 + MINUTE, 20.0, 21.0, 19.0, 20.5, 100.0)
+    pane = state.apply_bar(of_bar(T0, T0 + MINUTE, 20.0, 21.0, 19.0, 20.5, 100.0))
     assert pane is not None
     assert state.next_close() is None
     assert state.apply_trade(T0 + 1, 10.0, 1.0) is False
@@ -174,16 +174,16 @@ def test_neutral_news_is_zero_and_no_news_is_missing():
 
 def test_split_leaves_the_return_over_it_unchanged():
     state = new_state("daily")
-    state.apply_bar(T0, T0 + HOUR, 100.0, 100.0, 100.0, 100.0, 10.0)
+    state.apply_bar(of_bar(T0, T0 + HOUR, 100.0, 100.0, 100.0, 100.0, 10.0))
     state.apply_split(T0 + 2 * HOUR, 4.0)
-    state.apply_bar(T0 + DAY, T0 + DAY + HOUR, 25.0, 25.0, 25.0, 25.0, 40.0)
+    state.apply_bar(of_bar(T0 + DAY, T0 + DAY + HOUR, 25.0, 25.0, 25.0, 25.0, 40.0))
     assert names_and_values(state, T0 + DAY + HOUR)["return_log_1d"] == 0.0
 
 
 def test_split_counts_only_for_cuts_from_its_ex_date():
     state = new_state("daily")
     for day in (0, 1):
-        state.apply_bar(T0 + day * DAY, T0 + day * DAY + HOUR, 10.0, 10.0, 10.0, 10.0, 1.0)
+        state.apply_bar(of_bar(T0 + day * DAY, T0 + day * DAY + HOUR, 10.0, 10.0, 10.0, 10.0, 1.0))
     cut = T0 + DAY + HOUR
     before = state.vector(cut, include_open=False)
     state.apply_split(cut + 1, 2.0)
