@@ -15,7 +15,7 @@ from stream.engine.faust_app import build_app
 from stream.engine.signals import stop_on_signals
 from stream.engine.step import RoleSpec
 from stream.engine.worker import PartitionWorker
-from stream.errors import Refused
+from stream.errors import Refused, Unavailable
 from stream.settings import Settings
 
 __all__ = ["build_app", "run_role", "stop_on_signals"]
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 _STOP_S = 4.0
 _REOPEN_S = 0.5
+_REOPENED_S = 60.0  # a partition held for longer than this ends the role: it starts again
 _LOST_IN_A_ROW = 5  # failed transactions of a partition without a commit between end the role
 
 
@@ -171,7 +172,14 @@ class Engine:
             self._fail(error)
             return
         self.app.consumer.hold({self._tp(topic, partition) for topic in self._spec.inputs})
-        self._reopening[partition] = asyncio.create_task(self._open_again(partition, n_lost))
+        reopening = asyncio.create_task(self._open_again(partition, n_lost))
+        self._reopening[partition] = reopening
+        limit = asyncio.get_running_loop().call_later(
+            _REOPENED_S,
+            self._fail,
+            Unavailable(f"partition {partition} could not be opened within {_REOPENED_S:g} s"),
+        )
+        reopening.add_done_callback(lambda _: limit.cancel())
 
     async def _open_again(self, partition: int, n_lost: int) -> None:
         await asyncio.sleep(_REOPEN_S * (n_lost - 1))

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.engine.app import run_role
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
+from stream.errors import Unavailable
 from stream.settings import Settings
 from tests.integration.engine.counting import CountingStep, Running, counting
 from tests.integration.engine.log import (
@@ -190,6 +191,21 @@ async def test_fenced_partition_starts_again_and_the_others_go_on(
         await publishing
         await until(lambda: n_outputs(broker_settings) >= 8_000, role=role)
     assert_each_once(broker_settings, 8_000)
+
+
+async def test_partition_that_is_not_open_again_in_time_ends_the_role(
+    broker_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.engine.app._REOPENED_S", 0.0)
+    publish(broker_settings, "ticks", ticks(400))
+    role = asyncio.create_task(run_role(broker_settings, counting()))
+    await until(lambda: n_outputs(broker_settings) >= 400, role=role)
+    intruder = PartitionProducer(broker_settings, "score", 1)
+    await intruder.open()
+    await intruder.close()
+    publish(broker_settings, "ticks", ticks(400, first=400))
+    with pytest.raises(Unavailable, match="partition 1 could not be opened within 0 s"):
+        await asyncio.wait_for(role, 30)
 
 
 async def test_unexpected_error_ends_the_role_and_commits_nothing_of_it(
