@@ -50,7 +50,7 @@ def start_postgres(data_dir: Path, port: int | None = None) -> Iterator[Postgres
     Where another living process runs one there, that server is used and left alone.
     Raises Unavailable with the log's last lines when it does not start.
     """
-    data = data_dir.resolve()
+    data = data_dir.absolute()
     data.parent.mkdir(parents=True, exist_ok=True)
     with locked(data.parent / f".{data.name}.lock") as mine:
         if not mine:

@@ -112,7 +112,7 @@ def end_stale(pid_file: Path, folder: Path) -> None:
     """End the server that a killed owner left at work in `folder`, if that is what it is."""
     try:
         pid = int(pid_file.read_text().split()[0])
-        if Path(f"/proc/{pid}/cwd").readlink() != folder:
+        if not folder.samefile(f"/proc/{pid}/cwd"):
             return
         os.kill(pid, signal.SIGQUIT)
     except (OSError, ValueError, IndexError):

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.stack
 
 _FULL_S = 25.0  # two log lines, ten seconds apart
 _WAIT_S = 30.0
+_MOST_MB = 400  # more than any disk here
 _SAYS = re.compile(r"waiting for the database.* for_s=([0-9.]+) why=\"(.*)\"")
 
 
@@ -124,7 +125,7 @@ def _until_ended(dsn: str, check: Callable[[], None]) -> str:
         contextlib.suppress(psycopg.OperationalError),
         psycopg.connect(dsn, autocommit=True) as connection,
     ):
-        while True:
+        for _ in range(_MOST_MB * 10):
             connection.execute(more)
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
