@@ -21,11 +21,14 @@ _TLS = re.compile(
     r"certificate|does not support SSL|SSL was required|private key file|invalid sslmode"
     r"|SSL error: (?!.*(unexpected eof|SYSCALL))"
 )
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 def explained(error: psycopg.Error) -> Unavailable | Refused:
-    """`error` of a connection as one of ours; nothing in it tells a password."""
+    """`error` of a connection, or of a disk, as one of ours; nothing in it tells a password."""
     text = " ".join(str(error).split())
+    if isinstance(error, psycopg.errors.DiskFull) or _FULL.search(text):
+        return Unavailable(f"TAPEWIRE_DATABASE: the server's disk is full, make room there: {text}")
     kind = f"TAPEWIRE_DATABASE: {text}"
     if not text.startswith(("connection failed", "connection is bad")):
         return Unavailable(kind)

@@ -236,7 +236,7 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 class LateEvent(Struct, frozen=True, kw_only=True):
-    """An event that came too late to count, whole, with how late it was."""
+    """An event that came too late to count, its first 128 KiB, with how late it was."""
 
     topic: str
     partition: int

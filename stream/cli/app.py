@@ -6,6 +6,7 @@ its gates; 4 signals come from another build; 5 a server is away; 130 stopped by
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 
@@ -19,6 +20,7 @@ from stream.errors import Refused, TapewireError, Unavailable
 EXIT_REFUSED = 2
 EXIT_MODEL_REFUSED = 3
 EXIT_UNAVAILABLE = 5
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 app = typer.Typer(
     name="tapewire",
@@ -75,9 +77,14 @@ def main() -> None:
     except (Refused, TapewireError) as error:
         _say(error)
         sys.exit(EXIT_REFUSED)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        _say(f"{error}; expected room and rights there and in TAPEWIRE_DATA_DIR")
+        sys.exit(EXIT_REFUSED)
     except KeyboardInterrupt:
         sys.exit(demo.EXIT_INTERRUPTED)
 
 
-def _say(error: Exception) -> None:
+def _say(error: object) -> None:
     Console(stderr=True, highlight=False).print(f"tapewire: {error}", markup=False, soft_wrap=True)

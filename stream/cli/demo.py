@@ -8,10 +8,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -24,8 +24,12 @@ from stream.datasets.dataset import Dataset
 from stream.errors import Refused
 from stream.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from stream.embedded.services import Services
+
 TRAIN_SHARE = 0.7  # of the dataset's time, before the model is trained
 _ROLES = ("sentiment", "score", "archive")
+_CHECK_S = 1.0
 _LAST_DEMO = "last-demo.json"
 
 EXIT_INTERRUPTED = 130
@@ -75,8 +79,8 @@ def _interrupt(*_: object) -> None:
 def _run(dataset: Dataset) -> dict[str, Any]:
     began = time.perf_counter()
     namespace = f"demo_{datetime.now(UTC):%Y%m%d_%H%M%S}_{os.getpid() % 1000:03d}"
-    with _servers() as (environment, postgres_dir):
-        os.environ.update(environment)
+    with _servers() as services:
+        os.environ.update(services.environment() if services else {})
         os.environ.update(
             TAPEWIRE_NAMESPACE=namespace,
             TAPEWIRE_MODE="replay",
@@ -84,39 +88,41 @@ def _run(dataset: Dataset) -> dict[str, Any]:
             TAPEWIRE_TAPE=dataset.tape,
         )
         settings = read_settings()
-        _remember(settings, postgres_dir)
+        _remember(settings, services.postgres_dir if services else None)
         elapsed = {"start": time.perf_counter() - began}
-        return asyncio.run(_stream(settings, dataset, elapsed))
+        check = services.check if services else lambda: None
+        return asyncio.run(_stream(settings, dataset, elapsed, check))
 
 
 @contextlib.contextmanager
-def _servers() -> Iterator[tuple[dict[str, str], Path | None]]:
-    """The embedded servers' environment, or nothing new where TAPEWIRE_BROKER names real ones."""
+def _servers() -> Iterator[Services | None]:
+    """The embedded servers, or None where TAPEWIRE_BROKER names real ones."""
     if "broker" in read_settings().model_fields_set:
-        yield {}, None
+        yield None
         return
     from stream.embedded.services import start_embedded
 
-    console.print("starting the embedded broker, PostgreSQL and Valkey under .tapewire/")
-    with start_embedded(read_settings().data_dir) as services:
-        yield services.environment(), services.postgres_dir
+    folder = read_settings().data_dir
+    console.print(f"starting the embedded broker, PostgreSQL and Valkey under {folder}/")
+    with start_embedded(folder) as services:
+        yield services
 
 
 async def _stream(
-    settings: Settings, dataset: Dataset, elapsed: dict[str, float]
+    settings: Settings,
+    dataset: Dataset,
+    elapsed: dict[str, float],
+    check: Callable[[], None],
 ) -> dict[str, Any]:
     from stream.archive.migrate import migrate
     from stream.datasets.loader import load, wait_drained
-    from stream.engine.supervisor import supervise
     from stream.engine.topics import create_topics
 
     clock = time.perf_counter
     await create_topics(settings)
     await asyncio.to_thread(migrate, settings.database.get_secret_value(), settings.namespace)
     stop = asyncio.Event()
-    roles = asyncio.create_task(
-        supervise({role: role_command(role) for role in _ROLES}, stop=stop), name="roles"
-    )
+    roles = asyncio.create_task(_roles(stop, check), name="roles")
     watcher = Watcher(settings)
     try:
         first, last = dataset.span
@@ -168,6 +174,22 @@ async def _stream(
         "latency_ms": {"tick_to_signal": watcher.latency_ms()},
         "elapsed_s": {name: round(seconds, 1) for name, seconds in elapsed.items()},
     }
+
+
+async def _roles(stop: asyncio.Event, check: Callable[[], None]) -> int:
+    """All roles until `stop`; raises what `check` does when a server of ours has ended."""
+    from stream.engine.supervisor import supervise
+
+    commands = {role: role_command(role) for role in _ROLES}
+    running = asyncio.create_task(supervise(commands, stop=stop))
+    try:
+        while not running.done():
+            await asyncio.wait({running}, timeout=_CHECK_S)
+            check()
+    finally:
+        stop.set()
+        await asyncio.wait({running})
+    return running.result()
 
 
 async def _beside(roles: asyncio.Task[int], work: Any) -> Any:

@@ -13,13 +13,22 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-from stream.embedded.process import READY_S, end_stale, free_port, locked, package_dir, start, stop
+from stream.embedded.process import (
+    READY_S,
+    end_stale,
+    free_port,
+    locked,
+    package_dir,
+    start,
+    stop,
+    told,
+)
 from stream.errors import Unavailable
 
 _NOBODY = 65_534
@@ -31,16 +40,17 @@ class Postgres:
 
     dsn: str
     data_dir: Path
+    check: Callable[[], None] = lambda: None  # raises Unavailable once the server has ended
 
 
 @contextlib.contextmanager
-def start_postgres(data_dir: Path) -> Iterator[Postgres]:
+def start_postgres(data_dir: Path, port: int | None = None) -> Iterator[Postgres]:
     """Run a server on `data_dir`, made at the first start, until the block ends.
 
     Where another living process runs one there, that server is used and left alone.
     Raises Unavailable with the log's last lines when it does not start.
     """
-    data = data_dir.resolve()
+    data = data_dir.absolute()
     data.parent.mkdir(parents=True, exist_ok=True)
     with locked(data.parent / f".{data.name}.lock") as mine:
         if not mine:
@@ -50,15 +60,16 @@ def start_postgres(data_dir: Path) -> Iterator[Postgres]:
         (data / "postmaster.pid").unlink(missing_ok=True)
         if not (data / "PG_VERSION").exists():
             _initialise(data)
-        port = free_port()
+        port = port or free_port()
+        log = data.parent / "postgres.log"
         process = start(
             "PostgreSQL",
             [*_not_root(data), *_server(data, port)],
-            data.parent / "postgres.log",
+            log,
             lambda: _answers(_dsn(port)),
         )
         try:
-            yield Postgres(_dsn(port), data)
+            yield Postgres(_dsn(port), data, lambda: _check(process, log))
         finally:
             stop(process, signal.SIGINT)
 
@@ -117,7 +128,7 @@ def _initialise(data: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Unavailable(f"embedded PostgreSQL was not initialised: {done.stderr.strip()}")
+        raise Unavailable(f"embedded PostgreSQL was not initialised: {told(done.stderr)}")
     fresh.rename(data)
 
 
@@ -144,6 +155,11 @@ def _namespaces_allowed() -> bool:
         raise Unavailable(
             "embedded PostgreSQL as root: expected util-linux, found no unshare"
         ) from None
+
+
+def _check(process: subprocess.Popen[bytes], log: Path) -> None:
+    if process.poll() is not None:
+        raise Unavailable(f"embedded PostgreSQL ended: {told(log.read_text(errors='replace'))}")
 
 
 def _answers(dsn: str) -> bool:

@@ -19,6 +19,7 @@ from stream.errors import Unavailable
 READY_S = 30.0
 _STOP_S = 3.0
 _MOST_RUNS = 99
+_LAST_WORDS = 5_000  # characters
 
 
 def package_dir(name: str) -> Path:
@@ -57,8 +58,15 @@ def start(
             break
         time.sleep(0.02)
     stop(process)
-    tail = log.read_text(errors="replace").splitlines()[-5:]
-    raise Unavailable(f"embedded {name} did not start: {' | '.join(tail)} (log: {log})")
+    raise Unavailable(f"embedded {name} did not start: {told(log.read_text(errors='replace'))}")
+
+
+def told(output: str) -> str:
+    """A server's last words in one line, and what to do where they are of a full disk."""
+    words = " | ".join(output.strip().splitlines()[-5:])
+    if "No space left on device" in output[-_LAST_WORDS:]:
+        return f"{words}; its disk is full: make room there, or set TAPEWIRE_DATA_DIR to another"
+    return words
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
@@ -104,7 +112,7 @@ def end_stale(pid_file: Path, folder: Path) -> None:
     """End the server that a killed owner left at work in `folder`, if that is what it is."""
     try:
         pid = int(pid_file.read_text().split()[0])
-        if Path(f"/proc/{pid}/cwd").readlink() != folder:
+        if not folder.samefile(f"/proc/{pid}/cwd"):
             return
         os.kill(pid, signal.SIGQUIT)
     except (OSError, ValueError, IndexError):

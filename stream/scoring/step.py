@@ -30,6 +30,7 @@ from stream.scoring.signal import build_signal
 from stream.scoring.state import Due, PartitionState
 
 _CLOCK_KEY = MARKET_KEY.encode()
+_MAX_LATE_BYTES = 128 * 1024  # of a larger payload: escaped it stays under 1 MiB
 
 
 NO_MODEL = "no trained model yet"
@@ -160,7 +161,7 @@ class ScoreStep:
             ts=ts,
             late_by_s=self.state.late_by / 1e6,
             reason=f"its pane was closed at event time {moment(self.state.event_time).isoformat()}",
-            payload=(record.value or b"").decode(),
+            payload=_kept(record.value or b""),
         )
         self._send(out, "late-events", event.symbol, late, micros(ts))
 
@@ -214,3 +215,8 @@ def pane_closed(symbol: str, pane: Pane) -> PaneClosed:
         n_trades=pane.n_trades,
         signed_volume=pane.signed_volume,
     )
+
+
+def _kept(raw: bytes) -> str:
+    """A payload as text; what is not UTF-8, in a field that nobody reads, is escaped."""
+    return raw[:_MAX_LATE_BYTES].decode(errors="backslashreplace")

@@ -38,22 +38,31 @@ def read(
     settings: Settings, topic: str, isolation: str = "read_committed"
 ) -> dict[int, list[tuple[bytes, bytes]]]:
     """Key and value of all records, by partition and in order."""
+    found: dict[int, list[tuple[bytes, bytes]]] = {p: [] for p in range(settings.partitions)}
+    for message in messages(settings, topic, isolation):
+        found[message.partition()].append((message.key(), message.value()))
+    return found
+
+
+def messages(
+    settings: Settings, topic: str, isolation: str = "read_committed"
+) -> Iterator[kafka.Message]:
+    """All records to the ends, one by one."""
     options = reading_options(settings, isolation=isolation)
     consumer = kafka.Consumer({**options, "fetch.wait.max.ms": 10})
     partitions = range(settings.partitions)
     consumer.assign([kafka.TopicPartition(settings.topic(topic), p, 0) for p in partitions])
-    found: dict[int, list[tuple[bytes, bytes]]] = {p: [] for p in partitions}
     ended: set[int] = set()
     until = time.monotonic() + WAIT_S
     while len(ended) < len(partitions):
-        assert time.monotonic() < until, f"{topic} not read to its end"
+        assert time.monotonic() < until, f"{topic}: no more records, and not read to its end"
         for message in consumer.consume(1_000, 0.05):
             if message.error():
                 ended.add(message.partition())
             else:
-                found[message.partition()].append((message.key(), message.value()))
+                until = time.monotonic() + WAIT_S
+                yield message
     consumer.close()
-    return found
 
 
 def outputs(settings: Settings) -> dict[int, list[tuple[bytes, Counted]]]:

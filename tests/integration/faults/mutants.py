@@ -51,7 +51,7 @@ def mutants(topic: str, seed: int, n: int) -> Iterator[tuple[bytes | None, bytes
     rng = random.Random(f"{topic} {seed}")
     ways: tuple[Callable[[random.Random, bytes], bytes | None], ...] = (
         _sound, _noise, _flipped, _cut, _doubled, _other_field, _other_field, _other_field,
-        _missing_field, _deep, _gone,
+        _missing_field, _unknown_field, _deep, _gone,
     )  # fmt: skip
     for _ in range(n):
         value = rng.choice(ways)(rng, rng.choice(_SEEDS[topic]))
@@ -93,6 +93,13 @@ def _missing_field(rng: random.Random, raw: bytes) -> bytes:
     fields = json.loads(raw)
     fields.pop(rng.choice(list(fields)))
     return json.dumps(fields | {"unknown": 1}).encode()
+
+
+def _unknown_field(rng: random.Random, raw: bytes) -> bytes:
+    """Read by nobody, so whatever is in it is not looked at."""
+    n = 400_000 if rng.random() < 0.02 else 10
+    more = rng.choice((b"\xff", b"\\ud800", b"\\u0000", b'\\"' * n))
+    return raw[:-1] + b',"more":"' + more + b'"}'
 
 
 def _deep(rng: random.Random, raw: bytes) -> bytes:

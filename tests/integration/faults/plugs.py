@@ -26,7 +26,7 @@ class RolePlug:
 
     def pull(self, way: str, stopped_s: float) -> None:
         """Pull it; a stopped one is a zombie to a second worker that has taken its place."""
-        pid = self._pid()
+        pid = role_pid(self._supervisor, self._role)
         if way != "stop":
             os.kill(pid, signal.SIGKILL if way == "kill" else signal.SIGTERM)
             return
@@ -43,13 +43,6 @@ class RolePlug:
             self._second.send_signal(signal.SIGTERM)
             self._second.wait(15)
 
-    def _pid(self) -> int:
-        for child in children(self._supervisor):
-            command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-            if self._role.encode() in command:
-                return child
-        raise LookupError(f"no process of role {self._role} under {self._supervisor}")
-
 
 class ServerPlug:
     """One server of the test stack, started again on its port with its data."""
@@ -64,13 +57,18 @@ class ServerPlug:
 
     def pull(self, way: str, stopped_s: float) -> None:
         """Pull it, wait, and bring it back."""
-        pid = int((self._home / "pid").read_text())
-        everyone = [pid, *_descendants(pid)]
         if way == "stop":
+            everyone = self._everyone()
             _signal(everyone, signal.SIGSTOP)
             time.sleep(stopped_s)
             _signal(everyone, signal.SIGCONT)
             return
+        self.down(way)
+        self.up()
+
+    def down(self, way: str) -> None:
+        """Kill it or ask it to end; returns once it is gone."""
+        pid, *_ = everyone = self._everyone()
         if way == "kill":
             _signal(everyone, signal.SIGKILL)
         else:
@@ -80,6 +78,9 @@ class ServerPlug:
                 _signal([pid], signal.SIGINT)
         while _alive(pid):
             time.sleep(0.05)
+
+    def up(self) -> None:
+        """Start it again on its port, with its data."""
         subprocess.run(
             [str(_STACK_SH), "start", self._server],
             env={**os.environ, f"STACK_{self._server.upper()}_PORT": self._port,
@@ -91,10 +92,29 @@ class ServerPlug:
     def end(self) -> None:
         """It is back already."""
 
+    def _everyone(self) -> list[int]:
+        pid = int((self._home / "pid").read_text())
+        return [pid, *_descendants(pid)]
+
+
+def role_pid(supervisor: int, role: str) -> int:
+    """The process of one role under the supervisor."""
+    for child in children(supervisor):
+        command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        if role.encode() in command:
+            return child
+    raise LookupError(f"no process of role {role} under {supervisor}")
+
 
 def children(pid: int) -> list[int]:
     """Process numbers of those that its main thread has started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def rss_mb(pid: int, kind: str = "VmRSS") -> int:
+    """A process's resident memory now, or the most it ever was (VmHWM), in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{kind}:")[2].split()[0]) // 1024
 
 
 def _descendants(pid: int) -> list[int]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import confluent_kafka as kafka
 import msgspec
@@ -24,7 +25,7 @@ from stream.engine.topics import create_topics, partition_lag
 from stream.events import Signal
 from stream.settings import Settings
 from tests.e2e.servers import environment, verified
-from tests.integration.engine.log import read
+from tests.integration.engine.log import messages, read
 from tests.integration.faults.plugs import children
 from tests.integration.faults.recorded import Sent, recorded
 
@@ -89,7 +90,7 @@ def run(
     )
     asyncio.run(create_topics(settings))
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
-    with supervised(env, sabotage) as workers, _Watch(settings) as watch:
+    with supervised(env, sabotage) as workers, Watch(settings) as watch:
         head = len(stream) // 10
         _publish(settings, stream[:head], _HEAD_S)
         _until(lambda: watch.first_after(0.0) < time.monotonic(), "the first signal")
@@ -143,7 +144,7 @@ def supervised(
         workers.wait()
 
 
-class _Watch:
+class Watch:
     """When committed signals came, as a subscriber sees them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -152,7 +153,7 @@ class _Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read)
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Watch:
         self._thread.start()
         return self
 
@@ -162,6 +163,11 @@ class _Watch:
 
     def first_after(self, moment: float) -> float:
         return next((came for came in self._came if came > moment + 0.2), float("inf"))
+
+    def longest_silence_s(self, since: float, until: float) -> float:
+        """The longest time between two of them, in a span of the monotonic clock."""
+        came = [since, *(moment for moment in self._came if since < moment < until), until]
+        return max(later - earlier for earlier, later in pairwise(came))
 
     def _read(self) -> None:
         options = reading_options(self._settings, isolation="read_committed")
@@ -222,7 +228,7 @@ def unarchived(settings: Settings, topics: Collection[str] = tuple(_TABLES)) -> 
         for topic in topics:
             row = connection.execute(_TABLES[topic].encode()).fetchone()
             assert row is not None
-            committed = sum(map(len, read(settings, topic).values()))
+            committed = sum(1 for _ in messages(settings, topic))
             wrong += abs(committed - row[0])
     return wrong
 

@@ -203,6 +203,18 @@ def test_a_late_tick_goes_whole_to_late_events_with_how_late_it_was() -> None:
     assert out.of("signals") == []
 
 
+@pytest.mark.parametrize("more", [b"\x91", b"\xc3", b'\\"' * 400_000, "Ä".encode() * 400_000])
+def test_a_late_tick_with_a_strange_unknown_field_fits_a_record(more: bytes) -> None:
+    step, out = warmed()
+    late = tick(T0 - 5 * MINUTE)
+    assert late.value is not None
+    late.value = late.value[:-1] + b',"more":"' + more + b'"}'
+    assert step.apply("ticks", late, out) is Outcome.LATE
+    (raw,) = out.of("late-events")
+    assert len(raw) < 1_000_000
+    assert decode(LateEvent, raw).payload.startswith(late.value[:100].decode())
+
+
 def test_a_closed_pane_goes_out_with_its_signal_and_positions() -> None:
     step, out = warmed()
     step.apply("ticks", tick(T0 + SECOND), out)
