@@ -6,7 +6,7 @@ A role may be given as ROLE=KIND: the worker that `tests.integration.faults.sabo
 import asyncio
 import sys
 
-from stream.cli.run import role_command, role_environment
+from stream.cli.role import role_command, role_environment
 from stream.engine.supervisor import supervise
 from stream.settings import read_settings
 

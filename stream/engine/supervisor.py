@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 CRASHES = 5  # in CRASH_WINDOW_S end the run: restarting does not help
 CRASH_WINDOW_S = 60.0
-_BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
+_BACKOFF_S = (0.0, 1.0, 2.0, 4.0)  # after a first crash every moment without the role counts
 _TERM_S = 4.0
 _REFUSED = 2  # exit code of a role whose settings do not fit: restarting cannot help
 
