@@ -1,6 +1,7 @@
-"""One role in a process of its own: `python -m stream.cli.role score`, as the supervisor starts it.
+"""One role in a process of its own: `python -m stream.cli.role score [--spare]`.
 
-It imports no verb: that costs half a second, and a role that died is waited for.
+So the supervisor starts it: no verb is imported, which would cost what a role that died is
+waited for.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
-
-import structlog
+from collections.abc import Awaitable, Callable, Sequence
 
 from stream.cli.process import exit_code, log_to_stderr
 from stream.errors import Refused
 from stream.settings import Role, Settings, read_settings
 
-log = structlog.get_logger()
-
 ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock")
+_MISSED = ("sentiment", "score")  # signals wait for them
+_SPARE = "--spare"
 
 
 def role_command(role: str) -> list[str]:
@@ -27,13 +26,21 @@ def role_command(role: str) -> list[str]:
     return [sys.executable, "-m", "stream.cli.role", role]
 
 
+def spare_commands(roles: Sequence[str]) -> dict[str, list[str]]:
+    """For those of `roles` that signals wait for, the command line of a process that stands by."""
+    return {role: [*role_command(role), _SPARE] for role in roles if role in _MISSED}
+
+
 def role_environment(settings: Settings) -> dict[str, str]:
     """A role that is started again takes its old place: its group need not notice it was gone."""
     return {**os.environ, "TAPEWIRE_INSTANCE": settings.instance or uuid.uuid4().hex[:12]}
 
 
-def run_one(role: str, settings: Settings) -> None:
-    """Run one role until it is stopped. Raises Refused for a role that does not exist."""
+def run_one(role: str, settings: Settings, *, spare: bool = False) -> None:
+    """Run one role until it is stopped; a spare first waits for a byte on stdin.
+
+    Raises Refused for a role that does not exist.
+    """
     runners: dict[str, Callable[[], Callable[[Settings], Awaitable[None]]]] = {
         "sentiment": _sentiment,
         "score": _score,
@@ -44,28 +51,14 @@ def run_one(role: str, settings: Settings) -> None:
         raise Refused(f"--role: expected one of {', '.join(ROLES)} or all, got {role!r}")
     import uvloop
 
+    from stream.cli.start import prepare_and_run
+
+    run = runners[role]()
+    if spare and not sys.stdin.buffer.read(1):
+        return  # the supervisor is gone
     # Over TLS uvloop held up 4 of 9 starts by 30 s, its time-out for closing; asyncio none of 10.
     loop = asyncio if settings.broker_tls else uvloop
-    loop.run(prepare_and_run(settings, role, runners[role]()))
-
-
-async def prepare_and_run(
-    settings: Settings, role: str, run: Callable[[Settings], Awaitable[None]]
-) -> None:
-    """Run `role` by `run`, once the servers let us in and the topics are there."""
-    from stream import metrics, wire
-    from stream.database import refuse_strangers
-    from stream.engine.patience import insist
-    from stream.engine.topics import create_topics
-
-    for line in wire.exposed(settings):
-        log.warning("unprotected", why=line)
-    if role in ("score", "archive"):
-        await asyncio.to_thread(refuse_strangers, settings.database.get_secret_value())
-    if settings.metrics_port:
-        metrics.serve(settings.metrics_port + ROLES.index(role))
-    await insist(lambda: create_topics(settings), "the broker")
-    await run(settings)
+    loop.run(prepare_and_run(settings, role, run))
 
 
 def _sentiment() -> Callable[[Settings], Awaitable[None]]:
@@ -98,7 +91,7 @@ def main() -> None:
     with exit_code():
         settings = read_settings()
         log_to_stderr(settings.log_level)
-        run_one(sys.argv[1], settings)
+        run_one(sys.argv[1], settings, spare=_SPARE in sys.argv)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from stream.cli.process import log_to_stderr
 from stream.cli.progress import load_progress
-from stream.cli.role import ROLES, role_command, role_environment, run_one
+from stream.cli.role import ROLES, role_command, role_environment, run_one, spare_commands
 from stream.settings import Settings, read_settings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -38,8 +38,11 @@ async def _supervise(settings: Settings) -> int:
     from stream.engine.supervisor import supervise
 
     roles = ROLES if settings.mode == "live" else tuple(r for r in ROLES if r != "clock")
-    commands: dict[str, list[str]] = {role: role_command(role) for role in roles}
-    return await supervise(commands, env=role_environment(settings))
+    return await supervise(
+        {role: role_command(role) for role in roles},
+        spares=spare_commands(roles),
+        env=role_environment(settings),
+    )
 
 
 def migrate() -> None:

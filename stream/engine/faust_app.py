@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import faust
+from faust import App
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.manager import TableManager
 from faust.types.tuples import TP
@@ -54,12 +54,12 @@ def build_app(
     feed: Callable[[Any], None],
     resume: Callable[[set[TP]], Awaitable[Mapping[TP, int]]],
     revoke: Callable[[set[TP]], Awaitable[None]],
-) -> faust.App:
+) -> App:
     """A Faust app whose one agent hands every chunk of `inputs` to `feed`."""
     quiet_client_logs()
     datadir = settings.data_dir / "faust"
     datadir.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
+    app = App(
         settings.group(role),
         **faust_options(settings),
         store="memory://",

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from stream.cli.role import prepare_and_run
+from stream.cli.start import prepare_and_run
 from stream.database import explained
 from stream.engine.clients import client_options, faust_options, librdkafka_options
 from stream.errors import Refused, Unavailable
