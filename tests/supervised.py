@@ -6,7 +6,7 @@ A role may be given as ROLE=KIND: the worker that `tests.integration.faults.sabo
 import asyncio
 import sys
 
-from stream.cli.run import role_command, role_environment
+from stream.cli.role import role_command, role_environment, spare_commands
 from stream.engine.supervisor import supervise
 from stream.settings import read_settings
 
@@ -20,4 +20,6 @@ def command(given: str) -> list[str]:
 
 if __name__ == "__main__":
     commands = {given.partition("=")[0]: command(given) for given in sys.argv[1:]}
-    sys.exit(asyncio.run(supervise(commands, env=role_environment(read_settings()))))
+    spares = spare_commands([given for given in sys.argv[1:] if "=" not in given])
+    env = role_environment(read_settings())
+    sys.exit(asyncio.run(supervise(commands, spares=spares, env=env)))

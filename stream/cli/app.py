@@ -6,21 +6,14 @@ its gates; 4 signals come from another build; 5 a server is away; 130 stopped by
 
 from __future__ import annotations
 
-import errno
-import logging
 import sys
 
-import structlog
 import typer
-from rich.console import Console
 
 from stream.cli import demo, dlq, learn, look, prove, run
-from stream.errors import Refused, TapewireError, Unavailable
+from stream.cli.process import exit_code, log_to_stderr
 
-EXIT_REFUSED = 2
 EXIT_MODEL_REFUSED = 3
-EXIT_UNAVAILABLE = 5
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 app = typer.Typer(
     name="tapewire",
@@ -46,45 +39,12 @@ app.command()(look.schema)
 app.command()(look.check)
 
 
-def log_to_stderr(level: str) -> None:
-    """Logs as key=value lines on stderr, from `level` on; results alone go to stdout."""
-    logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(name)s %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "event"], bool_as_flag=False
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 def main() -> None:
     """Run the command line; every known error is one line on stderr."""
     log_to_stderr("warning")
-    try:
-        app()
-    except learn.ModelRefused as error:
-        _say(error)
-        sys.exit(EXIT_MODEL_REFUSED)
-    except Unavailable as error:
-        _say(error)
-        sys.exit(EXIT_UNAVAILABLE)
-    except (Refused, TapewireError) as error:
-        _say(error)
-        sys.exit(EXIT_REFUSED)
-    except OSError as error:
-        if error.errno not in _DISK:
-            raise
-        _say(f"{error}; expected room and rights there and in TAPEWIRE_DATA_DIR")
-        sys.exit(EXIT_REFUSED)
-    except KeyboardInterrupt:
-        sys.exit(demo.EXIT_INTERRUPTED)
-
-
-def _say(error: object) -> None:
-    Console(stderr=True, highlight=False).print(f"tapewire: {error}", markup=False, soft_wrap=True)
+    with exit_code():
+        try:
+            app()
+        except learn.ModelRefused as error:
+            print(f"tapewire: {error}", file=sys.stderr)
+            sys.exit(EXIT_MODEL_REFUSED)

@@ -18,8 +18,9 @@ import typer
 from rich.console import Console
 
 from stream.cli.demo_report import Watcher, count_rows, print_summary
+from stream.cli.process import EXIT_INTERRUPTED
 from stream.cli.progress import load_progress
-from stream.cli.run import role_command
+from stream.cli.role import role_command
 from stream.datasets.dataset import Dataset
 from stream.errors import Refused
 from stream.settings import Settings, read_settings
@@ -31,8 +32,6 @@ TRAIN_SHARE = 0.7  # of the dataset's time, before the model is trained
 _ROLES = ("sentiment", "score", "archive")
 _CHECK_S = 1.0
 _LAST_DEMO = "last-demo.json"
-
-EXIT_INTERRUPTED = 130
 
 console = Console(stderr=True, highlight=False)
 

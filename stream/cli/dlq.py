@@ -17,7 +17,8 @@ from rich.console import Console
 
 from stream.cli import dlq_show
 from stream.cli.escaped import escaped
-from stream.cli.run import ROLES, JsonFlag
+from stream.cli.role import ROLES
+from stream.cli.run import JsonFlag
 from stream.cli.times import utc_micros
 from stream.deadletters.letter import SOURCES, Letter
 from stream.deadletters.replay import replay as send_back

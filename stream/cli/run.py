@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import uuid
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import structlog
 import typer
 from rich.console import Console
 
+from stream.cli.process import log_to_stderr
 from stream.cli.progress import load_progress
-from stream.errors import Refused
-from stream.settings import Role, Settings, read_settings
+from stream.cli.role import ROLES, role_command, role_environment, run_one, spare_commands
+from stream.settings import Settings, read_settings
 
-log = structlog.get_logger()
-
-ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock")
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -33,83 +27,22 @@ def worker(
 
     Example: TAPEWIRE_BROKER=127.0.0.1:9092 tapewire worker --role score
     """
-    from stream.cli.app import log_to_stderr
-
     settings = read_settings()
     log_to_stderr(settings.log_level)
     if role == "all":
         sys.exit(asyncio.run(_supervise(settings)))
-    runners: dict[str, Callable[[], Callable[[Settings], Awaitable[None]]]] = {
-        "sentiment": _sentiment,
-        "score": _score,
-        "archive": _archive,
-        "clock": _clock,
-    }
-    if role not in runners:
-        raise Refused(f"--role: expected one of {', '.join(ROLES)} or all, got {role!r}")
-    import uvloop
-
-    # Over TLS uvloop held up 4 of 9 starts by 30 s, its time-out for closing; asyncio none of 10.
-    loop = asyncio if settings.broker_tls else uvloop
-    loop.run(_one(settings, role, runners[role]()))
-
-
-async def _one(settings: Settings, role: str, run: Callable[[Settings], Awaitable[None]]) -> None:
-    from stream import metrics, wire
-    from stream.database import refuse_strangers
-    from stream.engine.patience import insist
-    from stream.engine.topics import create_topics
-
-    for line in wire.exposed(settings):
-        log.warning("unprotected", why=line)
-    if role in ("score", "archive"):
-        await asyncio.to_thread(refuse_strangers, settings.database.get_secret_value())
-    if settings.metrics_port:
-        metrics.serve(settings.metrics_port + ROLES.index(role))
-    await insist(lambda: create_topics(settings), "the broker")
-    await run(settings)
+    run_one(role, settings)
 
 
 async def _supervise(settings: Settings) -> int:
     from stream.engine.supervisor import supervise
 
     roles = ROLES if settings.mode == "live" else tuple(r for r in ROLES if r != "clock")
-    commands: dict[str, list[str]] = {role: role_command(role) for role in roles}
-    return await supervise(commands, env=role_environment(settings))
-
-
-def role_environment(settings: Settings) -> dict[str, str]:
-    """A role that is started again takes its old place: its group need not notice it was gone."""
-    return {**os.environ, "TAPEWIRE_INSTANCE": settings.instance or uuid.uuid4().hex[:12]}
-
-
-def role_command(role: str) -> list[str]:
-    """The command line of one role's process."""
-    return [sys.executable, "-m", "stream.cli", "worker", "--role", role]
-
-
-def _sentiment() -> Callable[[Settings], Awaitable[None]]:
-    from stream.sentiment.agent import run_sentiment
-
-    return run_sentiment
-
-
-def _score() -> Callable[[Settings], Awaitable[None]]:
-    from stream.scoring.agent import run_score
-
-    return run_score
-
-
-def _archive() -> Callable[[Settings], Awaitable[None]]:
-    from stream.archive.agent import run_archive
-
-    return run_archive
-
-
-def _clock() -> Callable[[Settings], Awaitable[None]]:
-    from stream.clock.agent import run_clock
-
-    return run_clock
+    return await supervise(
+        {role: role_command(role) for role in roles},
+        spares=spare_commands(roles),
+        env=role_environment(settings),
+    )
 
 
 def migrate() -> None:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import faust
+from faust import App
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.tables.manager import TableManager
 from faust.types.tuples import TP
 
 from stream.engine.clients import faust_options
@@ -37,6 +38,14 @@ class MockSafeAssignor(PartitionAssignor):  # type: ignore[misc]
         return super().assign(cluster, member_metadata)
 
 
+class NoTables(TableManager):  # type: ignore[misc]
+    """Starts at once: Faust waits a second for agents to add tables, and ours have none."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def build_app(
     settings: Settings,
     role: str,
@@ -45,15 +54,16 @@ def build_app(
     feed: Callable[[Any], None],
     resume: Callable[[set[TP]], Awaitable[Mapping[TP, int]]],
     revoke: Callable[[set[TP]], Awaitable[None]],
-) -> faust.App:
+) -> App:
     """A Faust app whose one agent hands every chunk of `inputs` to `feed`."""
     quiet_client_logs()
     datadir = settings.data_dir / "faust"
     datadir.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
+    app = App(
         settings.group(role),
         **faust_options(settings),
         store="memory://",
+        TableManager=NoTables,
         datadir=datadir,
         topic_partitions=settings.partitions,
         topic_allow_declare=False,

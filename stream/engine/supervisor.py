@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
 
-from stream.engine.lifeline import die_with_parent
 from stream.engine.signals import stop_on_signals
+from stream.engine.spare import Spare, start
 from stream.errors import Refused
 
 log = structlog.get_logger()
 
 CRASHES = 5  # in CRASH_WINDOW_S end the run: restarting does not help
 CRASH_WINDOW_S = 60.0
-_BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
+_BACKOFF_S = (0.0, 1.0, 2.0, 4.0)  # after a first crash every moment without the role counts
 _TERM_S = 4.0
 _REFUSED = 2  # exit code of a role whose settings do not fit: restarting cannot help
 
@@ -26,11 +27,15 @@ _REFUSED = 2  # exit code of a role whose settings do not fit: restarting cannot
 async def supervise(
     commands: Mapping[str, Sequence[str]],
     *,
+    spares: Mapping[str, Sequence[str]] = MappingProxyType({}),
     env: Mapping[str, str] | None = None,
     stop: asyncio.Event | None = None,
     restart: bool = True,
 ) -> int:
     """Run every role's command until `stop`, SIGTERM or SIGINT; returns 0.
+
+    spares : of roles that are missed at once, a command that waits for a byte on its stdin before
+        it works: such a process stands by, and follows the one that died.
 
     Raises
     ------
@@ -41,7 +46,7 @@ async def supervise(
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
     tasks = [
-        asyncio.create_task(_keep_running(role, list(command), env, stop, restart))
+        asyncio.create_task(_keep_running(role, command, spares.get(role), env, stop, restart))
         for role, command in commands.items()
     ]
     try:
@@ -57,41 +62,47 @@ async def supervise(
 
 async def _keep_running(
     role: str,
-    command: list[str],
+    command: Sequence[str],
+    spare_command: Sequence[str] | None,
     env: Mapping[str, str] | None,
     stop: asyncio.Event,
     restart: bool,
 ) -> None:
     crashes: deque[float] = deque(maxlen=CRASHES)
-    while not stop.is_set():
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=dict(os.environ if env is None else env),
-            stdin=asyncio.subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
+    spare = Spare(spare_command, env) if spare_command and restart else None
+    try:
+        while not stop.is_set():
+            process = (spare and await spare.take()) or await start(command, env)
+            if spare:
+                spare.prepare()
+            try:
+                code = await _until_ended(process, stop)
+            finally:
+                await _end(process)
+            if stop.is_set():
+                return
+            pause_s = _pause_s(role, code, crashes, restart)
+            log.error("role ended, starting it again", role=role, code=code, in_s=pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause_s)
+    finally:
+        if spare:
+            await spare.end()
+
+
+def _pause_s(role: str, code: int | None, crashes: deque[float], restart: bool) -> float:
+    """Count a crash; seconds until the role starts again. Raises Refused where it should not."""
+    crashes.append(time.monotonic())
+    while crashes[-1] - crashes[0] >= CRASH_WINDOW_S:
+        crashes.popleft()
+    if code == _REFUSED or not restart:
+        raise Refused(f"role {role} ended with exit code {code}; its last lines are above")
+    if len(crashes) == CRASHES:
+        raise Refused(
+            f"role {role} crashed {CRASHES} times in {CRASH_WINDOW_S:g} s, the last time with "
+            f"exit code {code}; its last lines are above"
         )
-        try:
-            code = await _until_ended(process, stop)
-        finally:
-            await _end(process)
-        if stop.is_set():
-            return
-        crashes.append(time.monotonic())
-        while crashes[-1] - crashes[0] >= CRASH_WINDOW_S:
-            crashes.popleft()
-        if code == _REFUSED or not restart:
-            raise Refused(f"role {role} ended with exit code {code}; its last lines are above")
-        if len(crashes) == CRASHES:
-            raise Refused(
-                f"role {role} crashed {CRASHES} times in {CRASH_WINDOW_S:g} s, the last time with "
-                f"exit code {code}; its last lines are above"
-            )
-        pause_s = _BACKOFF_S[min(len(crashes), len(_BACKOFF_S)) - 1]
-        log.error("role ended, starting it again", role=role, code=code, in_s=pause_s)
-        try:
-            await asyncio.wait_for(stop.wait(), pause_s)
-        except TimeoutError:
-            continue
+    return _BACKOFF_S[min(len(crashes), len(_BACKOFF_S)) - 1]
 
 
 async def _until_ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> int | None:
@@ -109,5 +120,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), _TERM_S)
     except TimeoutError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it ended at this moment
+            process.kill()
         await process.wait()

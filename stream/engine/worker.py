@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -58,7 +59,7 @@ class PartitionWorker:
         self._meta = Meta()
         self._unacknowledged: dict[str, tuple[int, int]] = {}  # topic -> last offset, records
         self._waiting_since: float | None = None
-        self._last_checkpoint = 0.0
+        self._last_checkpoint = -math.inf  # the first run is committed at once: it was waited for
         self._last_took = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[bool] | None = None
@@ -76,7 +77,6 @@ class PartitionWorker:
                 self._meta = meta
                 self._step.restore(slots, meta.step)
                 log.info("restored", role=self._spec.name, partition=self.partition, n=len(slots))
-        self._last_checkpoint = self._now()
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         return self._meta.positions
 

@@ -34,28 +34,23 @@ async def watch_models(
     """
     async with reader(settings, fetch_max_wait_ms=100) as consumer:
         topic = settings.topic("models")
-        while not (partitions := consumer.partitions_for_topic(topic)):
-            await consumer._client.force_metadata_update()
-            await asyncio.sleep(0.1)
-        everywhere = [TopicPartition(topic, p) for p in sorted(partitions)]
+        everywhere = [TopicPartition(topic, p) for p in range(settings.partitions)]
         consumer.assign(everywhere)
         await consumer.seek_to_beginning(*everywhere)
         ends = await consumer.end_offsets(everywhere)
         latest: ModelChanged | None = None
         while True:
+            if all([await consumer.position(tp) >= ends[tp] for tp in everywhere]):
+                if latest is None or await _take(latest, in_force, load):
+                    latest = None
+                    caught_up.set()
+                else:
+                    await asyncio.sleep(_RETRY_S)
             fetched = await consumer.getmany(timeout_ms=100)
             for records in fetched.values():
                 for record in records:
                     if (change := _read(record.value)) and change.alias == "champion":
                         latest = change
-            positions = [await consumer.position(tp) >= ends[tp] for tp in everywhere]
-            if latest is not None and all(positions):
-                if not await _take(latest, in_force, load):
-                    await asyncio.sleep(_RETRY_S)
-                    continue
-                latest = None
-            if all(positions):
-                caught_up.set()
 
 
 def _read(raw: bytes | None) -> ModelChanged | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.engine import supervisor
+from stream.engine import spare, supervisor
 from stream.engine.supervisor import supervise
 from stream.errors import Refused
 
@@ -41,10 +41,7 @@ async def until_lines(path: Path, n: int) -> list[str]:
     return lines(path)
 
 
-async def test_a_role_that_dies_is_started_again_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor, "_BACKOFF_S", (0.01,))
+async def test_a_role_that_dies_is_started_again_and_the_others_go_on(tmp_path: Path) -> None:
     stop = asyncio.Event()
     dies, lives = tmp_path / "dies", tmp_path / "lives"
     run = asyncio.create_task(
@@ -62,6 +59,55 @@ async def test_a_role_that_dies_is_started_again_and_the_others_go_on(
     stop.set()
     assert await asyncio.wait_for(run, 30) == 0
     assert not any(alive(int(pid)) for pid in pids)
+
+
+async def test_a_process_that_stands_by_works_only_when_the_one_before_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spare, "AFTER_S", 0.01)
+    monkeypatch.setattr(supervisor, "_BACKOFF_S", (0.01,))
+    stop = asyncio.Event()
+    works, stands = tmp_path / "works", tmp_path / "stands"
+    run = asyncio.create_task(
+        supervise(
+            {"score": shell(f"echo $$ >> {works}; exec sleep 60")},
+            spares={"score": shell(f"echo $$ >> {stands}; read go; echo $$ >> {works}; sleep 60")},
+            stop=stop,
+        )
+    )
+    for n in (1, 2, 3):
+        await until_lines(stands, n)
+        assert len(lines(works)) == n
+        os.kill(int(lines(works)[-1]), signal.SIGKILL)
+        await until_lines(works, n + 1)
+    await until_lines(stands, 4)
+    stop.set()
+    assert await asyncio.wait_for(run, 30) == 0
+    assert lines(works)[1:] == lines(stands)[:3]
+    assert not any(alive(int(pid)) for pid in (*lines(works), *lines(stands)))
+
+
+async def test_where_none_stands_by_the_role_is_started_by_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spare, "AFTER_S", 0.01)
+    stop = asyncio.Event()
+    works, stands = tmp_path / "works", tmp_path / "stands"
+    run = asyncio.create_task(
+        supervise(
+            {"score": shell(f"echo $$ >> {works}; exec sleep 60")},
+            spares={"score": shell(f"echo $$ >> {stands}; exec sleep 60")},
+            stop=stop,
+        )
+    )
+    died = int((await until_lines(stands, 1))[0])
+    os.kill(died, signal.SIGKILL)
+    while alive(died):  # noqa: ASYNC110 - a process sets no event
+        await asyncio.sleep(0.01)
+    os.kill(int((await until_lines(works, 1))[0]), signal.SIGKILL)
+    await until_lines(works, 2)
+    stop.set()
+    assert await asyncio.wait_for(run, 30) == 0
 
 
 async def test_a_crash_loop_ends_with_the_roles_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +140,12 @@ async def test_no_role_outlives_the_supervisor(tmp_path: Path, number: int) -> N
     pids = tmp_path / "pids"
     roles = {name: shell(f"echo $$ >> {pids}; exec sleep 60") for name in ("score", "clock")}
     script = (
-        "import asyncio; from stream.engine.supervisor import supervise; "
-        f"asyncio.run(supervise({roles!r}))"
+        "import asyncio; from stream.engine import spare; spare.AFTER_S = 0.01; "
+        "from stream.engine.supervisor import supervise; "
+        f"asyncio.run(supervise({roles!r}, spares={roles!r}))"
     )
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=_ROOT)
-    children = [int(pid) for pid in await until_lines(pids, 2)]
+    children = [int(pid) for pid in await until_lines(pids, 4)]
     parent.send_signal(number)
     code = await asyncio.wait_for(parent.wait(), 30)
     assert code == (0 if number == signal.SIGTERM else -number)

@@ -66,9 +66,7 @@ def fuzz(settings: Settings, seed: int, n: int) -> Fuzzed:
         _until_kept(settings, sent, workers)
         took_s = time.monotonic() - began
         highest = {role: rss_mb(pid, "VmHWM") for role, pid in roles.items()}
-        assert sorted(roles.values()) == sorted(children(workers.pid)), (
-            "a role ended on what it read"
-        )
+        assert set(roles.values()) <= set(children(workers.pid)), "a role ended on what it read"
     _, found = verified(env)
     for account in (*found["accounts"], *found["roles"]):
         assert account["unaccounted"] == 0, account

@@ -98,7 +98,7 @@ class ServerPlug:
 
 
 def role_pid(supervisor: int, role: str) -> int:
-    """The process of one role under the supervisor."""
+    """The process of one role under the supervisor: of two the older, the other stands by."""
     for child in children(supervisor):
         command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
         if role.encode() in command:

@@ -134,7 +134,7 @@ def supervised(
     roles = ["sentiment", f"score={sabotage}" if sabotage else "score", "archive"]
     workers = subprocess.Popen([sys.executable, "-m", "tests.supervised", *roles], env=env)
     try:
-        _until(lambda: len(children(workers.pid)) == len(roles), "all roles")
+        _until(lambda: len(children(workers.pid)) >= len(roles), "all roles")
         yield workers
         assert workers.poll() is None, "the supervisor gave up: its last lines are above"
         workers.send_signal(signal.SIGTERM)

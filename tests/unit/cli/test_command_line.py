@@ -80,6 +80,20 @@ def test_a_wrong_role_is_refused_before_anything_starts() -> None:
     assert "expected one of sentiment, score, archive, clock or all, got 'nobody'" in done.stderr
 
 
+def test_a_spare_works_once_it_is_told_to_and_goes_when_nobody_can_tell_it() -> None:
+    command = [sys.executable, "-m", "stream.cli.role", "clock", "--spare"]
+    env = {**os.environ, **NOWHERE, "PYTHONPATH": str(REPO)}
+    abandoned = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert abandoned.returncode == 0
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as told:
+        assert told.stdin is not None
+        assert told.stderr is not None
+        told.stdin.write(b"\n")
+        told.stdin.close()
+        assert b"the broker is away" in told.stderr.readline()
+        told.terminate()
+
+
 def test_a_folder_that_is_no_dataset_is_refused_with_what_was_expected(tmp_path: Path) -> None:
     done = run("load", str(tmp_path))
     assert done.returncode == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli.run import ROLES
+from stream.cli.role import ROLES
 from stream.settings import Settings
 
 REPOSITORY = Path(__file__).parents[3]

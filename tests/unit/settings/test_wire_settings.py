@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from stream.cli.run import _one
+from stream.cli.start import prepare_and_run
 from stream.database import explained
 from stream.engine.clients import client_options, faust_options, librdkafka_options
 from stream.errors import Refused, Unavailable
@@ -259,7 +259,7 @@ def test_a_role_says_at_its_start_what_is_open(tmp_path: Path) -> None:
         broker_tls=True, broker_ca=tmp_path / "ca.pem", redis=f"redis://:{SECRET}@cache.example/0"
     )
     with capture_logs() as logs, pytest.raises(Refused, match="TAPEWIRE_BROKER_CA="):
-        asyncio.run(_one(settings, "sentiment", run_sentiment))
+        asyncio.run(prepare_and_run(settings, "sentiment", run_sentiment))
     assert [log["why"].partition(" without")[0] for log in logs] == [
         "TAPEWIRE_REDIS: cache.example"
     ]
