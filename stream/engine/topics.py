@@ -224,7 +224,8 @@ def _ends(settings: Settings, consumer: Consumer, places: list[TopicPartition]) 
     if not places:
         return []
     asked = {TopicPartition(tp.topic, tp.partition): OffsetSpec.latest() for tp in places}
-    found = AdminClient(librdkafka_options(settings)).list_offsets(asked)
+    admin = AdminClient(librdkafka_options(settings))  # kept: its futures end with it
+    found = admin.list_offsets(asked)
     ends = {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
     return [ends[tp.topic, tp.partition] for tp in places]
 
