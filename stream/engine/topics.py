@@ -10,7 +10,6 @@ from functools import lru_cache
 from aiokafka.partitioner import murmur2
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -198,48 +197,37 @@ def _lag(settings: Settings, group: str) -> dict[str, tuple[int, int]]:
 
 def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple[int, int]]:
     """For each (logical topic, partition) that `group` has committed in: (position, end)."""
-    if settings.embedded:
-        return _partition_lag_by_consumer(settings, group)
-    admin = AdminClient(librdkafka_options(settings))
-    try:
-        answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        committed = answer[group].result().topic_partitions
-        committed = [tp for tp in committed if tp.offset >= 0]
-        if not committed:
-            return {}
-        asked = {TopicPartition(tp.topic, tp.partition): OffsetSpec.latest() for tp in committed}
-        ends = {
-            (tp.topic, tp.partition): future.result().offset
-            for tp, future in admin.list_offsets(asked).items()
-        }
-    except KafkaException as error:
-        raise unavailable(settings, error) from None
-    return {
-        (_logical(settings, tp.topic), tp.partition): (tp.offset, ends[tp.topic, tp.partition])
-        for tp in committed
-    }
-
-
-def _partition_lag_by_consumer(
-    settings: Settings, group: str
-) -> dict[tuple[str, int], tuple[int, int]]:
+    everywhere = [
+        TopicPartition(settings.topic(name), p)
+        for name in TOPICS
+        for p in range(settings.partitions)
+    ]
+    # Not by the admin client: librdkafka 2.16 crashes where the group's coordinator has moved.
     consumer = Consumer({**librdkafka_options(settings), "group.id": group})
     try:
-        asked = [
-            TopicPartition(settings.topic(name), p)
-            for name in TOPICS
-            for p in range(settings.partitions)
-        ]
-        found: dict[tuple[str, int], tuple[int, int]] = {}
-        for tp in consumer.committed(asked, timeout=_TIMEOUT_S):
-            if tp.offset >= 0:
-                _, end = consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_S)
-                found[_logical(settings, tp.topic), tp.partition] = (tp.offset, end)
-        return found
+        found = consumer.committed(everywhere, timeout=_TIMEOUT_S)
+        committed = [tp for tp in found if tp.offset >= 0]
+        ends = _ends(settings, consumer, committed)
     except KafkaException as error:
         raise unavailable(settings, error) from None
     finally:
         consumer.close()
+    return {
+        (_logical(settings, tp.topic), tp.partition): (tp.offset, end)
+        for tp, end in zip(committed, ends, strict=True)
+    }
+
+
+def _ends(settings: Settings, consumer: Consumer, places: list[TopicPartition]) -> list[int]:
+    if settings.embedded:  # which cannot be asked for all at once
+        return [consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_S)[1] for tp in places]
+    if not places:
+        return []
+    asked = {TopicPartition(tp.topic, tp.partition): OffsetSpec.latest() for tp in places}
+    admin = AdminClient(librdkafka_options(settings))  # kept: its futures end with it
+    found = admin.list_offsets(asked)
+    ends = {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+    return [ends[tp.topic, tp.partition] for tp in places]
 
 
 def _logical(settings: Settings, full: str) -> str:
