@@ -54,7 +54,8 @@ def verify(
     sizes = {partition: events[partition] for partition in history.signal_partitions()}
     total = max(1, sum(sizes.values()))
     if jobs is None:
-        jobs = min(os.cpu_count() or 1, 1 + total // _WORTH_A_PROCESS)
+        beside_the_largest = total - max(sizes.values(), default=0)
+        jobs = min(os.cpu_count() or 1, 1 + beside_the_largest // _WORTH_A_PROCESS)
     applied: Counter[int] = Counter()
 
     def tell(partition: int, n_applied: int) -> None:
@@ -83,8 +84,12 @@ def verify(
 def dealt(sizes: Mapping[int, int], n_hands: int) -> list[list[int]]:
     """Partitions in at most `n_hands` hands of about equal size, each with its largest first."""
     hands: list[list[int]] = [[] for _ in range(min(n_hands, len(sizes)))]
+
+    def load(hand: list[int]) -> tuple[int, int]:
+        return sum(sizes[each] for each in hand), len(hand)
+
     for partition in sorted(sizes, key=lambda each: (-sizes[each], each)):
-        min(hands, key=lambda hand: sum(sizes[each] for each in hand)).append(partition)
+        min(hands, key=load).append(partition)
     return hands
 
 
