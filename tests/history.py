@@ -14,7 +14,7 @@ from stream.datasets.slices import with_clock
 from stream.engine.topics import partition_of
 from stream.events import MARKET_KEY, Bar, ClockTick, SentimentScored, Tick, decode
 from stream.sentiment.step import SentimentStep
-from training.replay import Stored
+from training.stored import Stored
 
 _CLOCK_KEY = MARKET_KEY.encode()
 

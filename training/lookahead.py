@@ -22,7 +22,7 @@ from stream.features.vector import FeatureSet
 from stream.features.view import days
 from stream.scoring.policy import Policy
 from stream.scoring.state import Due, PartitionState
-from training.replay import Stored
+from training.stored import Stored
 
 MOST_PROBES = 8  # open at once in a partition
 _LOOK_ON_US = 60 * MINUTE_US

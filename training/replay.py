@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,14 +16,7 @@ from stream.scoring.policy import Policy
 from stream.scoring.state import Due, PartitionState
 from training.labels import LABEL_RULES
 from training.rows import Samples, TrainingTable
-
-
-class Stored(NamedTuple):
-    """One event as it came in; `at_us` is its Kafka timestamp, `offset` that in its topic."""
-
-    event: msgspec.Struct
-    offset: int
-    at_us: int
+from training.stored import Stored
 
 
 def replay(

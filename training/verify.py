@@ -1,298 +1,161 @@
-"""Live = replay: every stored signal made again from its recorded inputs and compared bit for bit.
+"""Live = replay: every stored signal made again from its recorded inputs, partition by partition.
 
-    stored signals     s1                 s2            each names its positions: the last record
-    positions          ticks 7, news 2    ticks 9 ...   of every input that went into it
-    stored inputs      ticks ..7, news ..2 ──► s1'      applied through them by the scorer's own
-                       ticks 8..9          ──► s2'      state; s1' must be s1, field by field
-
-Between two signals the order of inputs that give none is that of `stream.engine.merge`.
+Partitions know nothing of each other, so they are compared side by side, in processes that read one
+snapshot. The report is put together in the partitions' order and is the same for any number.
 """
 
 from __future__ import annotations
 
-import re
+import os
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import groupby
-from math import copysign
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import msgspec
 
-from models.rules import RulesModel
-from models.scorer import Scorer
-from stream.errors import Refused, Rejected
-from stream.events import Signal, micros
+from models.artifact import ArtifactError
+from models.registry import Registry
+from models.scorer import ArtifactScorer, Scorer
+from stream.errors import Refused, TapewireError
 from stream.scoring.build import this_build
-from stream.scoring.policy import Policy
-from stream.scoring.signal import build_signal
-from stream.scoring.state import Due, PartitionState
-from training.accounting import Account
-from training.consumption import Consumed
-from training.history import SIGNAL_COLUMNS, History
-from training.replay import Stored
+from training.comparison import Comparison
+from training.history import History, Place, open_history
+from training.proof import Chosen, Report
 
-MOST_SHOWN = 20
-OTHER_BUILD = "other build"  # unequal, and made by other code or on another platform than this
-_SAID_BY_RULES = "scored by the rules model: "
-_TOLD_EVERY = 10_000
-Row = dict[str, Any]
-Key = tuple[str, str, str, int]  # symbol, trigger, trigger_ref, revision
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A field whose stored value is not what the inputs give; `field` may be the whole signal."""
-
-    signal_id: str
-    symbol: str
-    field: str
-    stored: str
-    replayed: str
-
-
-@dataclass
-class Report:
-    """Signals by what became of them, the first differences, and where the inputs went."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
-    inputs: int = 0
-    accounts: list[Account] = field(default_factory=list)
-    roles: list[Consumed] = field(default_factory=list)
-    builds: dict[str, str] = field(default_factory=dict)  # other than this one: how they differ
-
-    @property
-    def wrong(self) -> bool:
-        """Whether there was nothing to compare, something is not equal, or an input is lost."""
-        unequal = sum(self.counts[each] for each in ("different", "missing", "extra"))
-        lost = any(account.unaccounted for account in self.accounts)
-        lost = lost or any(role.unaccounted for role in self.roles)
-        made_up = any(each.unarchived < 0 for each in self.roles)
-        compared = self.counts["equal"] + self.counts[OTHER_BUILD]
-        return unequal > 0 or lost or made_up or compared == 0
-
-    @property
-    def proven(self) -> bool:
-        """Whether all of it is equal, also what another build made."""
-        return not self.wrong and self.counts[OTHER_BUILD] == 0
-
-    def note(self, kind: str, *differences: Difference) -> None:
-        """Count one signal; keep its differences while there is room."""
-        self.counts[kind] += 1
-        self.differences += differences[: MOST_SHOWN - len(self.differences)]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Which stored signals to compare: as_of in [since_us, until_us), of one symbol or of all."""
-
-    since_us: int | None = None
-    until_us: int | None = None
-    symbol: str | None = None
-
-    def holds(self, symbol: str, as_of_us: int) -> bool:
-        """Whether to compare a signal."""
-        return (
-            (self.symbol is None or symbol == self.symbol)
-            and (self.since_us is None or as_of_us >= self.since_us)
-            and (self.until_us is None or as_of_us < self.until_us)
-        )
+_WORTH_A_PROCESS = 100_000  # inputs; to start one takes as long as to replay a third of them
+Tell = Callable[[int, int], None]  # the partition and how many of its inputs are applied
 
 
 def verify(
     history: History,
-    load: Callable[[str], Scorer],
     chosen: Chosen,
     *,
-    progress: Callable[[int], None] = lambda n: None,
+    jobs: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Report:
     """Replay every partition that holds signals and compare those that are chosen.
 
     Parameters
     ----------
-    load : the trained model of a version; raises where the registry has none or its bytes differ.
-    progress : told how many inputs are applied, now and then.
+    jobs : processes to replay in; with 1 it is this one, with None as many as pay off here.
+    progress : told which share of the inputs is applied, now and then.
 
     Raises
     ------
     Refused
         A stored signal names a policy that the table `policies` does not hold.
     """
-    report = Report(accounts=history.accounts(), builds=_other_builds(history.builds()))
-    policies = {
-        policy_id: msgspec.convert(policy, Policy)
-        for policy_id, policy in history.policies().items()
-    }
-    for partition in history.signal_partitions():
-        replayed = _Partition(history, partition, policies, load, report, progress)
-        replayed.compare(history.signals(partition), chosen)
+    events = history.events_by_partition()
+    sizes = {partition: events[partition] for partition in history.signal_partitions()}
+    total = max(1, sum(sizes.values()))
+    if jobs is None:
+        beside_the_largest = total - max(sizes.values(), default=0)
+        jobs = min(os.cpu_count() or 1, 1 + beside_the_largest // _WORTH_A_PROCESS)
+    applied: Counter[int] = Counter()
+
+    def tell(partition: int, n_applied: int) -> None:
+        applied[partition] = n_applied
+        progress(min(1.0, applied.total() / total))
+
+    report = Report(builds=_other_builds(history.builds()))
+    hands = dealt(sizes, jobs)
+    if len(hands) > 1:
+        with _processes(history.place(), hands, chosen) as pipes:
+            report.accounts = history.accounts()
+            found = _collected(pipes, tell)
+    else:
+        report.accounts = history.accounts()
+        found = {each: _compared(history, each, chosen, tell) for each in sizes}
+    for partition in sizes:
+        if partition not in found:
+            raise TapewireError(
+                f"partition {partition}: expected its comparison, its process ended before; "
+                "see what ended it, or replay in one process with --jobs 1"
+            )
+        report.add(found[partition])
     return report
 
 
-class _Partition:
-    """One partition's state, fed from storage as far as each stored signal's positions say."""
+def dealt(sizes: Mapping[int, int], n_hands: int) -> list[list[int]]:
+    """Partitions in at most `n_hands` hands of about equal size, each with its largest first."""
+    hands: list[list[int]] = [[] for _ in range(min(n_hands, len(sizes)))]
 
-    def __init__(
-        self,
-        history: History,
-        partition: int,
-        policies: Mapping[str, Policy],
-        load: Callable[[str], Scorer],
-        report: Report,
-        progress: Callable[[int], None],
-    ) -> None:
-        self._number = partition
-        self._policies = policies
-        self._load = load
-        self._report = report
-        self._progress = progress
-        self._scorers: dict[str, Scorer] = {}
-        self._build_id = this_build().build_id
-        self._refused = history.refused(partition)
-        self._archived = history.archived(partition)
-        self._inputs = history.inputs(partition)
-        self._heads = {topic: next(rest, None) for topic, rest in self._inputs.items()}
-        self._state: PartitionState | None = None
+    def load(hand: list[int]) -> tuple[int, int]:
+        return sum(sizes[each] for each in hand), len(hand)
 
-    def compare(self, stored: Iterator[Row], chosen: Chosen) -> None:
-        """Compare until the last stored signal whose inputs are all stored.
+    for partition in sorted(sizes, key=lambda each: (-sizes[each], each)):
+        min(hands, key=load).append(partition)
+    return hands
 
-        Of those after it, the archive has not read every topic far enough yet.
-        """
-        for positions, group in groupby(stored, key=lambda row: row["positions"]):
-            rows = list(group)
-            if any(offset >= self._archived.get(topic, 0) for topic, offset in positions.items()):
-                self._report.counts["pending"] += len(rows) + sum(1 for _ in stored)
-                break
-            if chosen.until_us is not None and micros(rows[0]["as_of"]) >= chosen.until_us:
-                break
-            wanted = {_key(row): row for row in rows}
-            for due in self._apply_through(positions, rows[0]):
-                key: Key = (due.symbol, due.trigger, due.trigger_ref, due.revision)
-                row = wanted.pop(key, None)
-                if not chosen.holds(due.symbol, due.as_of):
-                    continue
-                if row is None:
-                    nothing = Difference("", due.symbol, "signal", "none", "|".join(map(str, key)))
-                    self._report.note(self._unequal("extra", rows[0]), nothing)
-                else:
-                    self._check(due, row)
-            for left, row in wanted.items():
-                if chosen.holds(row["symbol"], micros(row["as_of"])):
-                    name = "|".join(map(str, left))
-                    nothing = Difference(row["signal_id"], row["symbol"], "signal", name, "none")
-                    self._report.note(self._unequal("missing", row), nothing)
 
-    def _apply_through(self, positions: Mapping[str, int], row: Row) -> list[Due]:
-        """Apply the stored inputs through `positions`, the one that set the signal off last."""
-        policy = self._policy(row["policy_id"])
-        if self._state is None:
-            self._state = PartitionState(self._number, policy)
-        self._state.policy = policy
-        last_topic = row["set_off_by"]
-        due: list[Due] = []
-        while ready := self._ready(positions):
-            if len(ready) > 1:
-                ranked = []
-                for topic, head in ready:
-                    set_it_off = topic == last_topic and head.offset == positions[topic]
-                    ranked.append((set_it_off, *_rank(topic, head, policy)))
-                self._apply(min(ranked)[-1], due)
-            else:
-                topic = ready[0][0]
-                self._apply_alone(topic, positions[topic], due)
-        return due
+def _compared(history: History, partition: int, chosen: Chosen, tell: Tell) -> Report:
+    registry = Registry(history.dsn, history.schema)
 
-    def _ready(self, positions: Mapping[str, int]) -> list[tuple[str, Stored]]:
-        return [
-            (topic, head)
-            for topic, head in self._heads.items()
-            if head is not None and head.offset <= positions.get(topic, -1)
-        ]
-
-    def _apply_alone(self, topic: str, through: int, due: list[Due]) -> None:
-        """Apply a topic as far as `through`, when no other has anything before that."""
-        while (head := self._heads[topic]) is not None and head.offset <= through:
-            self._apply(topic, due)
-
-    def _apply(self, topic: str, due: list[Due]) -> None:
-        head = self._heads[topic]
-        assert head is not None
-        assert self._state is not None
-        self._heads[topic] = next(self._inputs[topic], None)
-        if (topic, head.offset) not in self._refused:
-            try:
-                self._state.apply(head.event, head.offset, head.at_us, due)
-            except Rejected as error:
-                name = f"{topic} {self._number}:{head.offset}"
-                self._report.note("different", Difference("", "", name, "applied", str(error)))
-            self._state.take_closed()
-        self._report.inputs += 1
-        if self._report.inputs % _TOLD_EVERY == 0:
-            self._progress(self._report.inputs)
-
-    def _check(self, due: Due, row: Row) -> None:
-        policy = self._policy(row["policy_id"])
+    def load(version: str) -> Scorer:
         try:
-            scorer, because = self._speaker(row, policy)
-        except Refused as error:
-            self._report.note("different", _difference(row, "model_version", str(error)))
-            return
-        positions = row["positions"]
-        signal = build_signal(
-            due,
-            scorer,
-            policy,
-            policy.policy_id,
-            positions,
-            rules_because=because,
-            set_off_by=row["set_off_by"],
-            build=row["build"],
-            emitted_at_us=0,
-        )
-        replayed = columns_of(signal)
-        differing = [c for c in SIGNAL_COLUMNS if not _same(row[c], replayed[c])]
-        kind = self._unequal("different", row) if differing else "equal"
-        self._report.note(kind, *(_difference(row, c, replayed[c]) for c in differing))
+            return ArtifactScorer(registry.load(version))
+        except ArtifactError as error:
+            raise Refused(f"model {version}: {error}") from error
 
-    def _unequal(self, kind: str, row: Row) -> str:
-        return OTHER_BUILD if row["build"] != self._build_id else kind
+    return Comparison(history, partition, load, partial(tell, partition)).compare(chosen)
 
-    def _speaker(self, row: Row, policy: Policy) -> tuple[Scorer, str | None]:
-        version = row["model_version"]
-        if row["model_role"] != "rules":
-            return self._scorer(version), None
-        features = policy.features
-        rules = RulesModel(features.name, features.version, features.names, policy.confidence)
-        said = [s for s in row["reasons"] if s.startswith(_SAID_BY_RULES)]
-        because = said[-1].removeprefix(_SAID_BY_RULES) if said else ""
-        self._check_age(because, row, policy)
-        return rules, because
 
-    def _check_age(self, because: str, row: Row, policy: Policy) -> None:
-        """Raises Refused where the rules model spoke for an artifact that was not too old."""
-        named = re.fullmatch(r"model (\S+) is older than .*", because)
-        if named is None:
-            return
-        trained, limit_s = self._scorer(named[1]).trained_until_us, policy.model_max_age_s
-        age_s = None if trained is None else (micros(row["as_of"]) - trained) / 1e6
-        if age_s is None or limit_s is None or age_s <= limit_s:
-            raise Refused(f"model {named[1]} was {age_s} s old, at most {limit_s} allowed")
+@contextmanager
+def _processes(
+    place: Place, hands: Sequence[Sequence[int]], chosen: Chosen
+) -> Iterator[list[Connection]]:
+    """A process for each hand and the pipe it tells through; none outlives the context."""
+    context = get_context("spawn")
+    with ExitStack() as ends:
+        pipes = []
+        for hand in hands:
+            ours, theirs = context.Pipe(duplex=False)
+            pipes.append(ends.enter_context(ours))
+            with theirs:
+                process = context.Process(target=_replay, args=(theirs, place, hand, chosen))
+                process.start()
+            ends.callback(process.close)
+            ends.callback(process.join)
+            ends.callback(process.terminate)
+        yield pipes
 
-    def _scorer(self, version: str) -> Scorer:
-        if version not in self._scorers:
-            self._scorers[version] = self._load(version)
-        return self._scorers[version]
 
-    def _policy(self, policy_id: str) -> Policy:
-        policy = self._policies.get(policy_id)
-        if policy is None or policy.policy_id != policy_id:
-            raise Refused(
-                f"policy {policy_id}: expected its row in the table policies, found "
-                f"{'none' if policy is None else 'another, ' + policy.policy_id}"
-            )
-        return policy
+def _replay(pipe: Connection, place: Place, hand: Sequence[int], chosen: Chosen) -> None:
+    """Compare one partition after the other and tell; the end of whoever listens is ours too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with suppress(BrokenPipeError):
+        try:
+            with open_history(*place) as history:
+                for partition in hand:
+                    report = _compared(history, partition, chosen, lambda *told: pipe.send(told))
+                    pipe.send((partition, report))
+        except TapewireError as error:
+            pipe.send((None, error))
+
+
+def _collected(pipes: list[Connection], tell: Tell) -> dict[int, Report]:
+    """What the processes found by partition, until all have ended; the first error is raised."""
+    found: dict[int, Report] = {}
+    while pipes:
+        for pipe in wait(pipes):
+            assert isinstance(pipe, Connection)
+            try:
+                partition, told = pipe.recv()
+            except EOFError:
+                pipes.remove(pipe)
+                continue
+            if isinstance(told, TapewireError):
+                raise told
+            if isinstance(told, Report):
+                found[partition] = told
+            else:
+                tell(partition, told)
+    return found
 
 
 def _other_builds(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -306,47 +169,3 @@ def _other_builds(recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         for build_id, build in recorded.items()
         if build_id != this_build().build_id
     }
-
-
-def columns_of(signal: Signal) -> Row:
-    """A signal by the columns of its row."""
-    nested = {
-        "p_bearish": signal.probabilities.bearish,
-        "p_neutral": signal.probabilities.neutral,
-        "p_bullish": signal.probabilities.bullish,
-        "model_name": signal.model.name,
-        "model_version": signal.model.version,
-        "model_role": signal.model.role,
-        "features": list(signal.features.values()),
-        "features_by_name": None,
-        "reasons": list(signal.reasons),
-        "evidence": list(signal.evidence),
-        "last_tick_age_s": signal.freshness.last_tick_age_s,
-        "last_news_age_s": signal.freshness.last_news_age_s,
-        "model_age_s": signal.freshness.model_age_s,
-    }
-    own = (c for c in SIGNAL_COLUMNS if c not in nested)
-    return nested | {column: getattr(signal, column) for column in own}
-
-
-def _rank(topic: str, head: Stored, policy: Policy) -> tuple[int, bool, str]:
-    is_tape = topic == policy.tape
-    ahead = policy.news_waits_for_time and not is_tape
-    return (0 if ahead else head.at_us // 1000, is_tape, topic)
-
-
-def _key(row: Row) -> Key:
-    return (row["symbol"], row["trigger"], row["trigger_ref"], row["revision"])
-
-
-def _same(stored: Any, replayed: Any) -> bool:
-    """Equal as bits: of floats also the sign of zero."""
-    if stored != replayed:
-        return False
-    if isinstance(stored, list):
-        return all(a or _same(a, b) for a, b in zip(stored, replayed, strict=True))
-    return not isinstance(stored, float) or copysign(1.0, stored) == copysign(1.0, replayed)
-
-
-def _difference(row: Row, column: str, replayed: object) -> Difference:
-    return Difference(row["signal_id"], row["symbol"], column, repr(row[column]), repr(replayed))

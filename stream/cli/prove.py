@@ -33,6 +33,9 @@ def verify(
         bool, typer.Option(help="Instead: does any feature read what came after its cut?")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the moments that --lookahead probes.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes to replay in; default: what pays off.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make every stored signal again from its recorded inputs; exit code 0 only if all are equal.
@@ -44,7 +47,7 @@ def verify(
 
     Example: tapewire verify --symbol AAPL
     """
-    from training.verify import Chosen
+    from training.proof import Chosen
 
     if lookahead:
         if since or until or symbol:
@@ -52,9 +55,8 @@ def verify(
         report = look_ahead_stored(read_settings(), seed)
         show = _show_look_ahead
     else:
-        report = verify_stored(
-            read_settings(), Chosen(utc_micros(since), utc_micros(until), symbol)
-        )
+        chosen = Chosen(utc_micros(since), utc_micros(until), symbol)
+        report = verify_stored(read_settings(), chosen, jobs)
         show = _show
     print(json.dumps(report)) if as_json else show(report)
     if not report["proven"]:
@@ -94,29 +96,15 @@ def look_ahead_stored(settings: Settings, seed: int) -> dict[str, Any]:
     }
 
 
-def verify_stored(settings: Settings, chosen: Any) -> dict[str, Any]:
+def verify_stored(settings: Settings, chosen: Any, jobs: int | None = None) -> dict[str, Any]:
     """The report as plain values."""
-    from models.artifact import ArtifactError
-    from models.registry import Registry
-    from models.scorer import ArtifactScorer, Scorer
     from stream.cli.demo import last_demo_database
     from training.history import open_history
     from training.verify import verify
 
     with last_demo_database(settings) as (dsn, schema), step_progress("verify") as progress:
-        registry = Registry(dsn, schema)
-
-        def load(version: str) -> Scorer:
-            try:
-                return ArtifactScorer(registry.load(version))
-            except ArtifactError as error:
-                raise Refused(f"model {version}: {error}") from error
-
         with open_history(dsn, schema) as history:
-            n = max(1, history.n_events())
-            found = verify(
-                history, load, chosen, progress=lambda done: progress("replaying", done / n)
-            )
+            found = verify(history, chosen, jobs=jobs, progress=partial(progress, "replaying"))
             away = _ask_broker(settings, history, found) if _has_broker(settings) else None
     return {
         "proven": found.proven,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import confluent_kafka as kafka
@@ -18,7 +21,7 @@ import pytest
 from stream.engine.topics import create_topics
 from stream.events import NewsArticle, Tick, encode
 from stream.settings import Settings
-from tests.e2e.servers import environment, publish, rows_of, verified
+from tests.e2e.servers import WAIT_S, environment, publish, rows_of, verified
 
 pytestmark = pytest.mark.stack
 
@@ -78,15 +81,15 @@ def verify(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 @contextmanager
-def tampered(settings: Settings, statement: str) -> Iterator[None]:
-    """The schema with one statement done, and as it was afterwards."""
+def tampered(settings: Settings, statement: str, n_rows: int = 1) -> Iterator[None]:
+    """The schema with one statement done to `n_rows`, and as it was afterwards."""
     schema = settings.namespace
     with psycopg.connect(settings.database.get_secret_value(), autocommit=True) as connection:
         connection.execute(f"SET search_path = {schema}, public".encode())
-        tables = ("signals", "ticks", "sentiments")
+        tables = ("signals", "ticks", "sentiments", "positions")
         for table in tables:
             connection.execute(f"CREATE TEMP TABLE kept_{table} AS TABLE {table}".encode())
-        assert connection.execute(statement.encode()).rowcount == 1
+        assert connection.execute(statement.encode()).rowcount == n_rows
         yield
         for table in tables:
             connection.execute(f"DELETE FROM {table}".encode())
@@ -205,3 +208,77 @@ def test_offsets_without_a_record_are_no_loss(stored: Settings) -> None:
     _, found = verify(stored)
     account = next(a for a in found["accounts"] if (a["topic"], a["partition"]) == ("ticks", 0))
     assert (account["empty"], account["unaccounted"]) == (2, 0)
+
+
+def test_any_number_of_processes_gives_the_same_report(stored: Settings) -> None:
+    code, found = verify(stored, "--jobs", "1")
+    assert code == 0
+    assert verify(stored, "--jobs", "2") == verify(stored) == (code, found)
+    everywhere = "UPDATE signals SET score = score + 1e-15"
+    with tampered(stored, everywhere, n_rows=found["equal"]):
+        code, found = verify(stored, "--jobs", "1")
+        assert verify(stored, "--jobs", "2") == (code, found)
+    assert code == 1
+    assert found["different"] > len(found["differences"]) == 20
+    assert {each["symbol"] for each in found["differences"]} > {"MSFT"}  # alone in its partition
+
+
+def test_signals_whose_inputs_are_not_all_archived_are_pending(stored: Settings) -> None:
+    _, whole = verify(stored)
+    unread = "UPDATE positions SET next_offset = next_offset / 2 WHERE topic = 'ticks'"
+    with tampered(stored, unread, n_rows=2):
+        _, found = verify(stored)
+    assert min(found["pending"], found["equal"]) > 2
+    assert found["equal"] + found["pending"] == whole["equal"]
+
+
+@contextmanager
+def held_up(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A verification and its two processes, which wait for a table that only they read."""
+    with (
+        psycopg.connect(settings.database.get_secret_value()) as connection,
+        subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", "verify", "--json", "--jobs", "2"],
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        connection.execute(f"LOCK TABLE {settings.namespace}.instruments".encode())
+        waiting = (
+            "SELECT FROM pg_locks WHERE NOT granted "
+            f"AND relation = '{settings.namespace}.instruments'::regclass"
+        )
+        until = time.monotonic() + WAIT_S
+        while connection.execute(waiting.encode()).rowcount < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        replaying = [
+            int(pid)
+            for pid in children
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        assert len(replaying) == 2
+        yield process, replaying
+        connection.rollback()
+        process.communicate(timeout=WAIT_S)
+    while any(Path(f"/proc/{pid}").exists() for pid in replaying) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in replaying)
+
+
+def test_a_process_that_is_killed_ends_the_verification_with_what_to_do(stored: Settings) -> None:
+    with held_up(stored) as (process, replaying):
+        for pid in replaying:
+            os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 2
+    assert "--jobs 1" in said
+
+
+def test_a_stopped_verification_leaves_no_process(stored: Settings) -> None:
+    for kill, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        with held_up(stored) as (process, _):
+            process.send_signal(kill)
+            assert process.wait(WAIT_S) == code

@@ -3,6 +3,7 @@
 import uuid
 from datetime import date
 
+import msgspec
 import numpy as np
 import psycopg
 import pytest
@@ -130,6 +131,44 @@ def test_recreated_topic_follows_the_older_one(database):
     new = [(make_tick(START + 9 + k), 0, k, START + MINUTE, "aa-new") for k in range(2)]
     store(database, [*new, *old])
     assert [each.offset for each in read(database)[0]] == [100, 101, 0, 1]
+
+
+def test_clock_of_the_younger_topic_alone_stays_behind_the_older_ones_ticks(database):
+    older = [(make_tick(START + k), 0, k, START, "zz-old") for k in (5, 6)]
+    younger = (make_tick(START + 9), 0, 0, START + MINUTE, "aa-new")
+    beat = (ClockTick(kind="beat", at=moment(START + 10)), 0, 1, START + MINUTE, "aa-new")
+    store(database, [beat, younger, *older])
+    assert [each.offset for each in read(database)[0]] == [5, 6, 0, 1]
+
+
+def test_every_field_of_a_stored_event_comes_back(database):
+    tick = Tick(
+        symbol="AAA", ts=moment(START + 1), price=1.0, size=2.0, bid=3.0, ask=4.0, bid_size=5.0,
+        ask_size=6.0, conditions="c", exchange="e", regular=False, seq=7,
+    )  # fmt: skip
+    instrument = Instrument(
+        symbol="AAA", company="c", aliases=("a", "b"), sector="s", calendar="24/7",
+        listed_from=date(2000, 1, 3), listed_to=date(2030, 1, 3),
+    )  # fmt: skip
+    article = msgspec.structs.replace(
+        make_article(START), status="corrected", revision=2, text_hash="h", headline="x",
+        published_at=moment(START - 2), available_at=moment(START - 1), n_chars=9, duplicate=True,
+        assumed_times=True,
+    )  # fmt: skip
+    store(database, [(each, 0, 0, START, "t") for each in (instrument, article, tick)])
+    found = read(database)[0]
+    assert [each.event for each in found] == [instrument, article, tick]
+    assert {each.at_us for each in found} == {START}
+
+
+def test_another_process_reads_the_same_snapshot(database):
+    store(database, [(make_tick(START), 0, 0, START, "t")])
+    with open_history(*database, "ticks") as history:
+        place = history.place()
+        store(database, [(make_tick(START + 1), 0, 1, START, "t")])
+        with open_history(*place) as beside:
+            assert beside.events_by_partition() == history.events_by_partition() == {0: 1}
+    assert len(read(database)[0]) == 2
 
 
 def test_partitions_come_apart(database):

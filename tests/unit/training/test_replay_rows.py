@@ -17,7 +17,8 @@ from stream.features.vector import FEATURE_SETS
 from stream.scoring.state import PartitionState
 from tests.factories import policy
 from training.labels import LABEL_RULES
-from training.replay import Stored, replay
+from training.replay import replay
+from training.stored import Stored
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
