@@ -28,7 +28,7 @@ MAX_PENDING = 8_000  # of one partition, delivered and not yet acknowledged
 FETCH_WAIT_MS = 10  # 5 costs a tenth of a core in empty answers; Faust waits 1,500
 FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25
-_FULL_POLL_S = 0.005  # a fetch cannot be cut short when a full partition has room again
+_FULL_POLL_S = 0.02  # a fetch cannot be cut short when a full partition has room again
 _STUCK_S = 15  # with records to fetch and none handed out
 _REBALANCE_S = 45
 
