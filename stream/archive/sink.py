@@ -33,6 +33,8 @@ ON CONFLICT DO NOTHING
 """
 # A row can be refused for what only the server checks; anything else is a server in trouble.
 _BAD_ROW = (psycopg.DataError, psycopg.IntegrityError)
+# Copied straight into their table, for two thirds of the server's time.
+_STRAIGHT = frozenset({"ticks"})
 
 
 class Behind(TapewireError):
@@ -169,7 +171,7 @@ class Sink:
                 )
             for name in sorted(rows):
                 if rows[name]:
-                    counts[name] += _copy(cursor, TABLES[name], rows[name])
+                    counts[name] += _insert(cursor, TABLES[name], rows[name])
             last = {(c.topic, c.topic_id, c.partition): c.next_offset for c in chunks}
             cursor.executemany(_POSITIONS, [(*key, last[key]) for key in sorted(last)])
         return counts
@@ -240,16 +242,17 @@ def halves(chunks: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     return first, second
 
 
-def _copy(cursor: psycopg.Cursor, table: Table, rows: Sequence[Row]) -> int:
-    """COPY `rows` aside, then insert what the table does not have; return how many were new."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+def _insert(cursor: psycopg.Cursor, table: Table, rows: Sequence[Row]) -> int:
+    """Insert those of `rows` that the table does not have; return how many were new."""
+    if table.name in _STRAIGHT:
+        try:
+            with cursor.connection.transaction():
+                return _copy(cursor, table, sql.Identifier(table.name), rows)
+        except psycopg.errors.UniqueViolation:
+            pass  # another process wrote some of them
     aside = sql.Identifier("pg_temp", f"new_{table.name}")
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(aside, columns)
-    with cursor.copy(statement) as copy:
-        copy.set_types(table.types)
-        for row in rows:
-            copy.write_row(row)
-    names = {"table": sql.Identifier(table.name), "columns": columns, "aside": aside}
+    _copy(cursor, table, aside, rows)
+    names = {"table": sql.Identifier(table.name), "columns": _columns(table), "aside": aside}
     if table.name == "instruments":
         cursor.execute(_upsert_instruments(table).format(**names))
     else:
@@ -260,6 +263,19 @@ def _copy(cursor: psycopg.Cursor, table: Table, rows: Sequence[Row]) -> int:
             ).format(**names)
         )
     return cursor.rowcount
+
+
+def _copy(cursor: psycopg.Cursor, table: Table, into: sql.Identifier, rows: Sequence[Row]) -> int:
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(into, _columns(table))
+    with cursor.copy(statement) as copy:
+        copy.set_types(table.types)
+        for row in rows:
+            copy.write_row(row)
+    return cursor.rowcount
+
+
+def _columns(table: Table) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, table.columns))
 
 
 def _upsert_instruments(table: Table) -> sql.SQL:

@@ -28,6 +28,7 @@ MAX_PENDING = 8_000  # of one partition, delivered and not yet acknowledged
 FETCH_WAIT_MS = 10  # 5 costs a tenth of a core in empty answers; Faust waits 1,500
 FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25
+_FULL_POLL_S = 0.02  # a fetch cannot be cut short when a full partition has room again
 _STUCK_S = 15  # with records to fetch and none handed out
 _REBALANCE_S = 45
 
@@ -202,17 +203,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if not self.flow_active:
             await asyncio.sleep(0.01)
             return {}
-        active = {
-            tp
-            for tp in self._get_active_partitions()
-            if tp not in self._held and self._pending.get(tp, 0) < MAX_PENDING
-        }
+        wanted = {tp for tp in self._get_active_partitions() if tp not in self._held}
+        active = {tp for tp in wanted if self._pending.get(tp, 0) < MAX_PENDING}
         if not active:
             self._room.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), _POLL_S)
             return {}
-        fetched: Mapping[TP, list[Any]] = await self._getmany(active, _POLL_S)
+        poll_s = _POLL_S if active == wanted else _FULL_POLL_S
+        fetched: Mapping[TP, list[Any]] = await self._getmany(active, poll_s)
         for tp in self._done.keys() - fetched.keys():
             if not self._pending.get(tp):
                 self._idle_at[tp] = self._thread.reached(tp) or 0

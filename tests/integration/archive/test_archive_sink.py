@@ -256,6 +256,14 @@ def test_writing_again_changes_nothing(database: str, sink: Sink) -> None:
     assert not +again
 
 
+def test_ticks_that_another_process_wrote_in_part_are_completed(database: str, sink: Sink) -> None:
+    tick = events.encode(ROUND_TRIPS[1][2])
+    sink.write([chunk("ticks", tick, tick)])
+    assert +sink.write([chunk("ticks", *4 * [tick])]) == {"ticks": 2}
+    rows = query(database, 'SELECT "offset" FROM ticks ORDER BY 1')
+    assert [row["offset"] for row in rows] == [0, 1, 2, 3]
+
+
 def test_positions_move_with_the_rows_and_never_back(sink: Sink) -> None:
     tick = events.encode(ROUND_TRIPS[1][2])
     sink.write([chunk("ticks", tick, tick, tick)])

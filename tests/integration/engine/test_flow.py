@@ -8,6 +8,7 @@ import confluent_kafka as kafka
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from stream.engine import transport
 from stream.engine.app import Engine, run_role
 from stream.engine.checkpoint import read_state
 from stream.engine.step import Record
@@ -135,6 +136,17 @@ async def test_a_stuck_partition_takes_a_bounded_number_of_records_and_stops_no_
         stop.set()
         await asyncio.wait_for(role, 30)
     assert_each_once(broker_settings, 4 * n)
+
+
+async def test_a_partition_that_was_full_is_read_on_at_once(
+    broker_settings: Settings, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_POLL_S", 600)  # a fetch of the empty partitions
+    n = 5 * MAX_PENDING
+    publish(broker_settings, "ticks", ticks(n, n_partitions=1))
+    async with running(broker_settings, counting()) as role:
+        await until(lambda: n_outputs(broker_settings) == n, role=role)
+    assert_each_once(broker_settings, n)
 
 
 async def test_what_is_sent_is_committed_while_the_next_records_are_prepared_slowly(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-# What the archive's sink runs once its rows lie aside.
+# What the archive's sink runs once rows that are there in part lie aside.
 ARCHIVE = "INSERT INTO ticks SELECT * FROM aside ON CONFLICT DO NOTHING"
 
 
@@ -40,6 +40,15 @@ def run_jobs(db: psycopg.Connection, schema: str, name: str, table: str) -> None
 def refresh(db: psycopg.Connection, since: datetime) -> None:
     """Refresh bars_1m at once; its policy's first run is slow in WebAssembly."""
     db.execute("CALL refresh_continuous_aggregate('bars_1m', %s, %s)", [since, NOW])
+
+
+def copy(db: psycopg.Connection, row: Row) -> None:
+    """What the archive's sink does with a tick first; from a file, for want of COPY's protocol."""
+    db.execute("CREATE TEMP TABLE lines (LIKE ticks)")
+    insert(db, "lines", [row])
+    db.execute("COPY lines TO '/tmp/lines'")
+    db.execute("DROP TABLE lines")
+    db.execute("COPY ticks FROM '/tmp/lines'")
 
 
 def some_ticks(days: list[float]) -> list[Row]:
@@ -108,6 +117,13 @@ def test_compressed_chunks_answer_alike_and_take_late_rows(
     assert [tsl_db.execute(ARCHIVE.encode()).rowcount for _ in range(2)] == [1, 0]
     assert one(tsl_db, "SELECT count(*) FROM ticks") == len(ticks) + 1
     assert call(tsl_db, "asof_price", "A", late["ts"] + MINUTE / 4)[0]["price"] == 99.0
+
+    straight = tick("A", NOW - 40 * DAY + 5.5 * MINUTE, 98.0)
+    copy(tsl_db, straight)
+    assert one(tsl_db, "SELECT count(*) FROM ticks") == len(ticks) + 2
+    for known in (straight, late, ticks[0]):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            copy(tsl_db, known)
 
     tsl_db.execute("UPDATE schema_migrations SET sha256 = 'older'")
     tsl_db.execute("DISCARD ALL")
