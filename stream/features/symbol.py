@@ -120,20 +120,22 @@ class SymbolState:
         """
         tape = self._tape
         news, news_high = self._news.columns(cut)
-        with tape.at(cut, include_open=include_open) as known:
-            return self.feature_set.compute(
-                View(
-                    cut,
-                    tape.closed,
-                    known.high,
-                    tape.book,
-                    known.session,
-                    known.session_pane,
-                    known.n_done,
-                    news,
-                    news_high,
-                )
+        taken = tape.take(cut, include_open=include_open)
+        try:
+            view = View(
+                cut,
+                tape.closed,
+                taken.high,
+                tape.book,
+                taken.session,
+                taken.session_pane,
+                taken.n_done,
+                news,
+                news_high,
             )
+            return self.feature_set.compute(view)
+        finally:
+            tape.give_back(taken)
 
     def evidence(self, cut: int) -> tuple[str, ...]:
         """Ids of the news of the feature set's evidence window, newest first, at most 20."""

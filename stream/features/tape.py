@@ -6,8 +6,7 @@ A pane closes by time or by a bar for its interval; a closed one never changes.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -22,13 +21,15 @@ SLACK_US = HOUR_US  # how far before the newest event a cut may lie
 _SLACK_PANES = 5  # where panes are kept by count
 
 
-class Known(NamedTuple):
+class Taken(NamedTuple):
     """What the tape knows at a cut: `closed.panes[:high]`, the session and its trades so far."""
 
     high: int
     session: Session | None
     session_pane: Pane | None
     n_done: int
+    n_live: int  # open panes among `closed`
+    whole: bool  # whether the newest session is among `book.done`
 
 
 class Tape:
@@ -104,9 +105,8 @@ class Tape:
             if closed is not None:
                 self._changed[f"session|{closed.day}"] = None
 
-    @contextmanager
-    def at(self, cut: int, *, include_open: bool) -> Iterator[Known]:
-        """What is known at `cut`; until the context ends, `closed` and `book.done` hold it.
+    def take(self, cut: int, *, include_open: bool) -> Taken:
+        """What is known at `cut`, in `closed` and `book.done` until it is given back.
 
         From panes with end <= cut; with `include_open` also the open ones as applied so far.
         """
@@ -134,13 +134,14 @@ class Tape:
         if whole and session_pane is not None:
             book.done.append(session_pane)
             n_done += 1
-        try:
-            yield Known(high + len(live), session, session_pane, n_done)
-        finally:
-            for _ in live:
-                panes.pop()
-            if whole:
-                book.done.pop()
+        return Taken(high + len(live), session, session_pane, n_done, len(live), whole)
+
+    def give_back(self, taken: Taken) -> None:
+        """Only closed panes and done sessions are left."""
+        for _ in range(taken.n_live):
+            self.closed.pop()
+        if taken.whole:
+            self.book.done.pop()
 
     def _session_at(self, cut: int, live: list[Pane]) -> tuple[Session | None, Pane | None]:
         """The newest session opened by the cut and its trades so far.
