@@ -90,7 +90,7 @@ def test_a_spare_works_once_it_is_told_to_and_goes_when_nobody_can_tell_it() -> 
         assert told.stderr is not None
         told.stdin.write(b"\n")
         told.stdin.close()
-        assert b"the broker is away" in told.stderr.readline()
+        assert b"waiting for the broker" in told.stderr.readline()
         told.terminate()
 
 
