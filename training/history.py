@@ -182,8 +182,10 @@ class History:
 
     def _topic_ids(self, *tables: str) -> list[str]:
         """Ids of the topic that these tables keep, the oldest first."""
-        rows = " UNION ALL ".join(f"SELECT topic_id, kafka_ts FROM {table}" for table in tables)
-        query = f"SELECT topic_id FROM ({rows}) AS r GROUP BY 1 ORDER BY min(kafka_ts), 1"
+        ages = " UNION ALL ".join(
+            f"SELECT topic_id, min(kafka_ts) AS since FROM {table} GROUP BY 1" for table in tables
+        )
+        query = f"SELECT topic_id FROM ({ages}) AS ages GROUP BY 1 ORDER BY min(since), 1"
         return [topic_id for (topic_id,) in self._connection.execute(query.encode())]
 
     def _read(self, source: Source, partition: int, topic_ids: list[str]) -> Iterator[_Read]:

@@ -50,8 +50,8 @@ def verify(
     from training.proof import Chosen
 
     if lookahead:
-        if since or until or symbol:
-            raise Refused("--lookahead: expected no --since, --until or --symbol beside it")
+        if since or until or symbol or jobs:
+            raise Refused("--lookahead: expected no --since, --until, --symbol or --jobs beside it")
         report = look_ahead_stored(read_settings(), seed)
         show = _show_look_ahead
     else:
