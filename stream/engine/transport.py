@@ -24,7 +24,7 @@ from stream.errors import Unavailable
 log = structlog.get_logger()
 
 MAX_RECORDS = 2_000  # of one fetch
-MAX_PENDING = 8_000  # of one partition, delivered and not yet acknowledged
+MAX_PENDING = 16_000  # of one partition, delivered and not yet acknowledged
 FETCH_WAIT_MS = 10  # 5 costs a tenth of a core in empty answers; Faust waits 1,500
 FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25

@@ -20,7 +20,7 @@ from stream.settings import Settings
 
 log = structlog.get_logger()
 
-CHECKPOINT_RECORDS = 4_000  # of one partition: half of what the transport delivers ahead
+CHECKPOINT_RECORDS = 8_000  # of one partition: half of what the transport delivers ahead
 LOST = (KafkaError, IllegalOperation)  # the second: a producer that learnt of its fence alone
 COMMIT_SHARE = 0.2  # of the time at most: a partition stands still while it commits
 _LOOK_AGAIN_S = 0.005
