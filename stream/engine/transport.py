@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -19,12 +20,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 from mode import Service
 
+from stream.engine.pending import Pending
 from stream.errors import Unavailable
 
 log = structlog.get_logger()
 
 MAX_RECORDS = 2_000  # of one fetch
-MAX_PENDING = 16_000  # of one partition, delivered and not yet acknowledged
 FETCH_WAIT_MS = 10  # 5 costs a tenth of a core in empty answers; Faust waits 1,500
 FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25
@@ -82,7 +83,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._since: dict[TP, int] = {}  # chunks of earlier epochs count for nothing
         self._held: set[TP] = set()
         self._seeking = asyncio.Lock()
-        self._pending: dict[TP, int] = {}
+        self._pending: defaultdict[TP, Pending] = defaultdict(Pending)
         self._room = asyncio.Event()
         self._done: dict[TP, int] = {}
         self._idle_at: dict[TP, int] = {}  # where a partition with nothing pending stands
@@ -96,7 +97,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def acknowledge(self, tp: TP, last_offset: int, n_records: int) -> None:
         """All records of `tp` through `last_offset` are in the log or the database."""
         self._done[tp] = last_offset
-        self._pending[tp] = max(0, self._pending.get(tp, 0) - n_records)
+        self._pending[tp].acknowledge(last_offset, n_records)
         self._room.set()
 
     def ack(self, message: Any) -> bool:
@@ -162,7 +163,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             for tp, offset in positions.items():
                 self._since[tp] = self.epoch
                 self._held.discard(tp)
-                self._pending[tp] = 0
+                self._pending[tp] = Pending()
                 self._done[tp] = offset - 1
                 self._idle_at.pop(tp, None)
                 self.handed_out[tp] = offset - 1
@@ -188,7 +189,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     continue
                 for tp, records in fetched.items():
                     if records and self.flow_active and self.is_current(tp, epoch):
-                        self._pending[tp] = self._pending.get(tp, 0) + len(records)
+                        self._pending[tp].add(records)
                         self.handed_out[tp] = records[-1].offset
                         await self.callback(_chunk(tp, records, epoch, self.app))
         except self.consumer_stopped_errors:
@@ -204,7 +205,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await asyncio.sleep(0.01)
             return {}
         wanted = {tp for tp in self._get_active_partitions() if tp not in self._held}
-        active = {tp for tp in wanted if self._pending.get(tp, 0) < MAX_PENDING}
+        active = {tp for tp in wanted if not self._pending[tp].full}
         if not active:
             self._room.clear()
             with contextlib.suppress(TimeoutError):
@@ -213,7 +214,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         poll_s = _POLL_S if active == wanted else _FULL_POLL_S
         fetched: Mapping[TP, list[Any]] = await self._getmany(active, poll_s)
         for tp in self._done.keys() - fetched.keys():
-            if not self._pending.get(tp):
+            if not self._pending[tp]:
                 self._idle_at[tp] = self._thread.reached(tp) or 0
         return fetched
 
@@ -241,7 +242,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if self._unsettled > _REBALANCE_S:
                 raise Unavailable(f"the group has not settled within {_REBALANCE_S} s")
         for tp, last in self.handed_out.items():
-            free = self.flow_active and not self._pending.get(tp) and tp not in self._held
+            free = self.flow_active and not self._pending[tp] and tp not in self._held
             before, seconds = self._still.get(tp, (last, 0))
             waits = free and before == last and self.missing(tp)
             self._still[tp] = (last, seconds + 1 if waits else 0)

@@ -27,7 +27,13 @@ def ticks(n: int, *, first: int = 0, n_partitions: int = 4, n_keys: int = 20) ->
 
 def publish(settings: Settings, topic: str, records: Iterable[Sent]) -> None:
     """Send in order."""
-    producer = kafka.Producer({"bootstrap.servers": settings.broker, "linger.ms": 5})
+    producer = kafka.Producer(
+        {
+            "bootstrap.servers": settings.broker,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
     for key, value, partition, timestamp_ms in records:
         producer.produce(settings.topic(topic), value, key, partition, timestamp=timestamp_ms)
         producer.poll(0)

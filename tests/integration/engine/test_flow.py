@@ -11,9 +11,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from stream.engine import transport
 from stream.engine.app import Engine, run_role
 from stream.engine.checkpoint import read_state
+from stream.engine.pending import MAX_BYTES
+from stream.engine.pending import MAX_RECORDS as MAX_PENDING
 from stream.engine.step import Record
 from stream.engine.topics import create_topics, lag, topic_ids
-from stream.engine.transport import MAX_PENDING, MAX_RECORDS
+from stream.engine.transport import MAX_RECORDS
 from stream.errors import Refused
 from stream.events import DeadLetter, decode
 from stream.settings import Settings
@@ -136,6 +138,29 @@ async def test_a_stuck_partition_takes_a_bounded_number_of_records_and_stops_no_
         stop.set()
         await asyncio.wait_for(role, 30)
     assert_each_once(broker_settings, 4 * n)
+
+
+async def test_a_stuck_partition_takes_a_bounded_number_of_bytes(
+    broker_settings: Settings,
+) -> None:
+    Stuck.go_on = asyncio.Event()
+    value = bytes(900_000)
+    publish(broker_settings, "ticks", [(b"AAPL", value, 0, AT)] * 60)
+    engine = Engine(broker_settings, counting(make_step=Stuck))
+    stop = asyncio.Event()
+    role = asyncio.create_task(engine.run(stop))
+    try:
+        async with asyncio.timeout(30):
+            while not engine.app.consumer._pending[engine._tp("ticks", 0)].full:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        missing = engine.app.consumer.missing(engine._tp("ticks", 0))
+        assert 60 - MAX_BYTES // len(value) - 3 <= missing < 60
+        Stuck.go_on.set()
+        await until(lambda: n_outputs(broker_settings) == 60, role=role)
+    finally:
+        stop.set()
+        await asyncio.wait_for(role, 30)
 
 
 async def test_a_partition_that_was_full_is_read_on_at_once(
