@@ -24,7 +24,7 @@ def alive(pid: int) -> bool:
     """Whether the process runs: a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: gone while it was read
         return False
     return state != "Z"
 
@@ -104,6 +104,7 @@ async def test_where_none_stands_by_the_role_is_started_by_its_command(
     os.kill(died, signal.SIGKILL)
     while alive(died):  # noqa: ASYNC110 - a process sets no event
         await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)  # the supervisor hears of it too
     os.kill(int((await until_lines(works, 1))[0]), signal.SIGKILL)
     await until_lines(works, 2)
     stop.set()

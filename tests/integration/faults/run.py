@@ -112,10 +112,14 @@ def run(
     read_by_topic: Counter[str] = Counter()
     for account in found["accounts"]:
         read_by_topic[account["topic"]] += account["read"]
+    lost = sum(each["unaccounted"] for each in (*found["accounts"], *found["roles"]))
+    lost += sum(abs(each["unarchived"]) for each in found["roles"])
+    # Over a broker's crash a publisher may send one again.
+    lost += sum(max(0, n - read_by_topic[topic]) for topic, n in published.items())
+    if lost:
+        print(f"published {dict(published)}, found {found}", file=sys.stderr)
     return Outcome(
-        lost=sum(each["unaccounted"] for each in (*found["accounts"], *found["roles"]))
-        + sum(abs(each["unarchived"]) for each in found["roles"])
-        + sum(abs(n - read_by_topic[topic]) for topic, n in published.items()),
+        lost=lost,
         unarchived=unarchived(settings),
         twice=len(ids) - len(set(ids)),
         unproven=sum(found[kind] for kind in ("different", "missing", "extra", "pending")),
@@ -191,6 +195,11 @@ def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
             "log_level": 0,
         }
     )
+    refused: list[kafka.KafkaError] = []
+
+    def told(error: kafka.KafkaError | None, _: object) -> None:
+        refused.extend([error] if error is not None else [])
+
     began = time.monotonic()
     for i, sent in enumerate(stream):
         due = began + span_s * i / len(stream)
@@ -199,8 +208,9 @@ def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
         where = {} if sent.partition is None else {"partition": sent.partition}
         at_ms = int(sent.at.timestamp() * 1000)
         topic = settings.topic(sent.topic)
-        producer.produce(topic, sent.value, sent.key, timestamp=at_ms, **where)
+        producer.produce(topic, sent.value, sent.key, timestamp=at_ms, on_delivery=told, **where)
     assert producer.flush(110) == 0
+    assert not refused, refused
 
 
 def _all_applied(settings: Settings, published: Counter[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,30 +13,25 @@ from stream.scoring.agent import run_score
 from stream.scoring.step import ScoreStep
 from stream.settings import read_settings
 
-_AHEAD_S = 1.0
-
 
 def acknowledge_before_send() -> None:
-    """State and positions are committed a second before the outputs that belong to them."""
+    """State and positions are committed a checkpoint before the outputs that belong to them."""
     send, commit = PartitionProducer.send, PartitionProducer.commit
-    kept: dict[int, list[tuple[Any, Any]]] = {}
+    kept: defaultdict[int, list[tuple[Any, Any]]] = defaultdict(list)
 
     def hold(self: PartitionProducer, *args: Any, **options: Any) -> None:
         if args[0].endswith("-state"):
             send(self, *args, **options)
         else:
-            kept.setdefault(id(self), []).append((args, options))
+            kept[id(self)].append((args, options))
             self.n_pending += 1
 
     async def commit_first(
         self: PartitionProducer, slots: Mapping[bytes, bytes | None], meta: Meta
     ) -> None:
         await commit(self, slots, meta)
-        if outputs := kept.pop(id(self), []):
-            await asyncio.sleep(_AHEAD_S)
-            for args, options in outputs:
-                send(self, *args, **options)
-            await commit(self, {}, meta)
+        for args, options in kept.pop(id(self), []):
+            send(self, *args, **options)
 
     PartitionProducer.send = hold  # type: ignore[method-assign]
     PartitionProducer.commit = commit_first  # type: ignore[method-assign]
