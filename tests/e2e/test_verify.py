@@ -233,6 +233,15 @@ def test_signals_whose_inputs_are_not_all_archived_are_pending(stored: Settings)
 
 
 @contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Leave none behind, whatever fails."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+@contextmanager
 def held_up(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """A verification and its two processes, which wait for a table that only they read."""
     with (
@@ -243,7 +252,10 @@ def held_up(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], list[in
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # What a shell starts with & ignores SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process,
+        ended(process),
     ):
         connection.execute(f"LOCK TABLE {settings.namespace}.instruments".encode())
         waiting = (
