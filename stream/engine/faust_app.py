@@ -8,7 +8,6 @@ from typing import Any
 
 from faust import App
 from faust.assignor.partition_assignor import PartitionAssignor
-from faust.tables.manager import TableManager
 from faust.types.tuples import TP
 
 from stream.engine.clients import faust_options
@@ -38,14 +37,6 @@ class MockSafeAssignor(PartitionAssignor):  # type: ignore[misc]
         return super().assign(cluster, member_metadata)
 
 
-class NoTables(TableManager):  # type: ignore[misc]
-    """Starts at once: Faust waits a second for agents to add tables, and ours have none."""
-
-    async def on_start(self) -> None:
-        await self._update_channels()
-        await self.recovery.start()
-
-
 def build_app(
     settings: Settings,
     role: str,
@@ -63,7 +54,6 @@ def build_app(
         settings.group(role),
         **faust_options(settings),
         store="memory://",
-        TableManager=NoTables,
         datadir=datadir,
         topic_partitions=settings.partitions,
         topic_allow_declare=False,

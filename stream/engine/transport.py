@@ -88,7 +88,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._done: dict[TP, int] = {}
         self._idle_at: dict[TP, int] = {}  # where a partition with nothing pending stands
         self.handed_out: dict[TP, int] = {}
-        self._unsettled: int | None = None  # seconds since a revocation without what follows it
+        self._unsettled: int | None = 0  # seconds since the start or a revocation, until settled
         self._still: dict[TP, tuple[int, int]] = {}  # last offset handed out, seconds since
 
     def _new_consumer_thread(self) -> ConsumerThread:
