@@ -66,10 +66,8 @@ class Comparison:
         progress: Callable[[int], None],
     ) -> None:
         self._number = partition
-        self._policies = {
-            policy_id: msgspec.convert(policy, Policy)
-            for policy_id, policy in history.policies().items()
-        }
+        self._policies = history.policies()
+        self._policy = cache(self._read_policy)
         self._load = cache(load)
         self._report = Report()
         self._progress = progress
@@ -167,13 +165,12 @@ class Comparison:
         except Refused as error:
             self._report.note("different", _difference(row, "model_version", str(error)))
             return
-        positions = row["positions"]
         signal = build_signal(
             due,
             scorer,
             policy,
-            policy.policy_id,
-            positions,
+            row["policy_id"],
+            row["positions"],
             rules_because=because,
             set_off_by=row["set_off_by"],
             build=row["build"],
@@ -208,8 +205,9 @@ class Comparison:
         if age_s is None or limit_s is None or age_s <= limit_s:
             raise Refused(f"model {named[1]} was {age_s} s old, at most {limit_s} allowed")
 
-    def _policy(self, policy_id: str) -> Policy:
-        policy = self._policies.get(policy_id)
+    def _read_policy(self, policy_id: str) -> Policy:
+        stored = self._policies.get(policy_id)
+        policy = None if stored is None else msgspec.convert(stored, Policy)
         if policy is None or policy.policy_id != policy_id:
             raise Refused(
                 f"policy {policy_id}: expected its row in the table policies, found "

@@ -6,14 +6,10 @@ its gates; 4 signals come from another build; 5 a server is away; 130 stopped by
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from stream.cli import demo, dlq, learn, look, prove, run
 from stream.cli.process import exit_code, log_to_stderr
-
-EXIT_MODEL_REFUSED = 3
 
 app = typer.Typer(
     name="tapewire",
@@ -43,8 +39,4 @@ def main() -> None:
     """Run the command line; every known error is one line on stderr."""
     log_to_stderr("warning")
     with exit_code():
-        try:
-            app()
-        except learn.ModelRefused as error:
-            print(f"tapewire: {error}", file=sys.stderr)
-            sys.exit(EXIT_MODEL_REFUSED)
+        app()

@@ -26,6 +26,8 @@ models = typer.Typer(help="The registry: list, show, promote, rollback.", no_arg
 class ModelRefused(TapewireError):
     """The gates refused the model; the message holds their reason."""
 
+    exit_code = 3
+
 
 def retrain(
     promote: Annotated[bool, typer.Option(help="Make it champion if its gates pass.")] = False,

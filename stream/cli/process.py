@@ -10,10 +10,8 @@ from contextlib import contextmanager
 
 import structlog
 
-from stream.errors import TapewireError, Unavailable
+from stream.errors import Refused, TapewireError
 
-EXIT_REFUSED = 2
-EXIT_UNAVAILABLE = 5
 EXIT_INTERRUPTED = 130
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -42,7 +40,7 @@ def exit_code() -> Iterator[None]:
         yield
     except TapewireError as error:
         print(f"tapewire: {error}", file=sys.stderr)
-        sys.exit(EXIT_UNAVAILABLE if isinstance(error, Unavailable) else EXIT_REFUSED)
+        sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -50,6 +48,6 @@ def exit_code() -> Iterator[None]:
             f"tapewire: {error}; expected room and rights there and in TAPEWIRE_DATA_DIR",
             file=sys.stderr,
         )
-        sys.exit(EXIT_REFUSED)
+        sys.exit(Refused.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -21,7 +21,6 @@ CRASHES = 5  # in CRASH_WINDOW_S end the run: restarting does not help
 CRASH_WINDOW_S = 60.0
 _BACKOFF_S = (0.0, 1.0, 2.0, 4.0)  # after a first crash every moment without the role counts
 _TERM_S = 4.0
-_REFUSED = 2  # exit code of a role whose settings do not fit: restarting cannot help
 
 
 async def supervise(
@@ -95,7 +94,7 @@ def _pause_s(role: str, code: int | None, crashes: deque[float], restart: bool) 
     crashes.append(time.monotonic())
     while crashes[-1] - crashes[0] >= CRASH_WINDOW_S:
         crashes.popleft()
-    if code == _REFUSED or not restart:
+    if code == Refused.exit_code or not restart:  # settings that do not fit: it cannot help
         raise Refused(f"role {role} ended with exit code {code}; its last lines are above")
     if len(crashes) == CRASHES:
         raise Refused(

@@ -9,6 +9,7 @@ import msgspec
 from stream.errors import Rejected
 from stream.features.panes import Pane
 from stream.features.seen import SeenTrades
+from stream.features.vector import FeatureSet
 
 
 class Misc(msgspec.Struct, array_like=True):
@@ -22,12 +23,13 @@ class Misc(msgspec.Struct, array_like=True):
 
 
 class OpenPanes:
-    """Trades into panes of `pane_us`; `changed` collects the checkpoint's slots that changed."""
+    """Trades into panes; `changed` collects the checkpoint's slots that changed."""
 
-    def __init__(self, pane_us: int | None, misc: Misc, changed: dict[str, None]) -> None:
-        self.misc = misc
+    def __init__(self, feature_set: FeatureSet, changed: dict[str, None]) -> None:
+        self.misc = Misc()
         self.panes: dict[int, Pane] = {}  # by start
-        self._pane_us = pane_us
+        self._feature_set = feature_set
+        self._pane_us = feature_set.pane_us
         self._changed = changed
         self._seen: dict[int, SeenTrades] = {}  # by start
         self._current: Pane | None = None  # the one that last took a trade
@@ -76,7 +78,7 @@ class OpenPanes:
     def _pane_of(self, ts: int, price: float) -> Pane | None:
         width = self._pane_us
         if width is None:
-            raise Rejected("the feature set expects bars, got a trade")
+            raise Rejected(f"feature set {self._feature_set.name!r} expects bars, got a trade")
         start = ts - ts % width
         if start + width <= self.misc.closed_through:
             return None
@@ -115,10 +117,11 @@ class OpenPanes:
         """What slot `open` or `seen` holds now; None where it is gone."""
         return self.panes.get(start) if kind == "open" else self._seen.get(start)
 
-    def restore(self, misc: Misc, panes: Mapping[str, bytes], seen: Mapping[str, bytes]) -> None:
-        """Take a checkpoint's slots, by start."""
-        self.misc = misc
-        for start, raw in panes.items():
+    def restore(self, slots: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Take a checkpoint's slots, by kind and key."""
+        for raw in slots["misc"].values():
+            self.misc = msgspec.json.decode(raw, type=Misc)
+        for start, raw in slots["open"].items():
             self.panes[int(start)] = msgspec.json.decode(raw, type=Pane)
-        for start, raw in seen.items():
+        for start, raw in slots["seen"].items():
             self._seen[int(start)] = msgspec.json.decode(raw, type=SeenTrades)

@@ -36,12 +36,16 @@ class Tape:
     """Panes and sessions of one symbol; `changed` collects the checkpoint's slots that changed."""
 
     def __init__(self, feature_set: FeatureSet, changed: dict[str, None]) -> None:
-        self.misc = Misc()
-        self.open = OpenPanes(feature_set.pane_us, self.misc, changed)
+        self.open = OpenPanes(feature_set, changed)
         self.closed = Series(None if feature_set.pane_us is None else MAX_GAP_US)
         self.book = SessionBook(feature_set.sessions_kept)
         self._feature_set = feature_set
         self._changed = changed
+
+    @property
+    def misc(self) -> Misc:
+        """What no other slot holds."""
+        return self.open.misc
 
     def apply_bar(self, bar: Pane) -> Pane | None:
         """Close the bar's interval by it; None, with nothing changed, where that is closed.
@@ -201,9 +205,7 @@ class Tape:
 
     def restore(self, slots: Mapping[str, Mapping[str, bytes]]) -> None:
         """Take a checkpoint's slots, by kind and key."""
-        for raw in slots["misc"].values():
-            self.misc = msgspec.json.decode(raw, type=Misc)
-        self.open.restore(self.misc, slots["open"], slots["seen"])
+        self.open.restore(slots)
         panes = [msgspec.json.decode(raw, type=Pane) for raw in slots["pane"].values()]
         for pane in sorted(panes, key=lambda pane: pane.end):
             self.closed.append(pane)

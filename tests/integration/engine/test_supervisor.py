@@ -61,6 +61,13 @@ async def test_a_role_that_dies_is_started_again_and_the_others_go_on(tmp_path: 
     assert not any(alive(int(pid)) for pid in pids)
 
 
+def with_spare(works: Path, stands: Path, told: str, stop: asyncio.Event) -> asyncio.Task[int]:
+    """A role that notes its number in `works`, and one that notes its own in `stands`."""
+    score = shell(f"echo $$ >> {works}; exec sleep 60")
+    stands_by = shell(f"echo $$ >> {stands}; {told}")
+    return asyncio.create_task(supervise({"score": score}, spares={"score": stands_by}, stop=stop))
+
+
 async def test_a_process_that_stands_by_works_only_when_the_one_before_died(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,13 +75,7 @@ async def test_a_process_that_stands_by_works_only_when_the_one_before_died(
     monkeypatch.setattr(supervisor, "_BACKOFF_S", (0.01,))
     stop = asyncio.Event()
     works, stands = tmp_path / "works", tmp_path / "stands"
-    run = asyncio.create_task(
-        supervise(
-            {"score": shell(f"echo $$ >> {works}; exec sleep 60")},
-            spares={"score": shell(f"echo $$ >> {stands}; read go; echo $$ >> {works}; sleep 60")},
-            stop=stop,
-        )
-    )
+    run = with_spare(works, stands, f"read go; echo $$ >> {works}; sleep 60", stop)
     for n in (1, 2, 3):
         await until_lines(stands, n)
         assert len(lines(works)) == n
@@ -93,13 +94,7 @@ async def test_where_none_stands_by_the_role_is_started_by_its_command(
     monkeypatch.setattr(spare, "AFTER_S", 0.01)
     stop = asyncio.Event()
     works, stands = tmp_path / "works", tmp_path / "stands"
-    run = asyncio.create_task(
-        supervise(
-            {"score": shell(f"echo $$ >> {works}; exec sleep 60")},
-            spares={"score": shell(f"echo $$ >> {stands}; exec sleep 60")},
-            stop=stop,
-        )
-    )
+    run = with_spare(works, stands, "exec sleep 60", stop)
     died = int((await until_lines(stands, 1))[0])
     os.kill(died, signal.SIGKILL)
     while alive(died):  # noqa: ASYNC110 - a process sets no event
