@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import cache
 from itertools import groupby
 from math import copysign
@@ -84,6 +85,14 @@ class Comparison:
 
         Of those after it, the archive has not read every topic far enough yet.
         """
+        with ExitStack() as ends:
+            # The garbage collector may close a cursor within a fetch of another: for ever.
+            for rows in (self._stored, *self._inputs.values()):
+                ends.callback(rows.close)
+            self._compare(chosen)
+        return self._report
+
+    def _compare(self, chosen: Chosen) -> None:
         report = self._report
         groups = groupby(self._stored, key=lambda row: row["positions"])
         for positions, group in groups:
@@ -109,7 +118,6 @@ class Comparison:
                     name = "|".join(map(str, left))
                     nothing = Difference(row["signal_id"], row["symbol"], "signal", name, "none")
                     report.note(self._unequal("missing", row), nothing)
-        return report
 
     def _apply_through(self, positions: Mapping[str, int], row: Row) -> list[Due]:
         """Apply the stored inputs through `positions`, the one that set the signal off last."""

@@ -7,12 +7,12 @@ first and, on a tie, whatever is not the tape: the rule of `stream.engine.merge`
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -36,6 +36,8 @@ SIGNAL_COLUMNS = tuple(
 )
 
 
+T = TypeVar("T")
+Rows = Generator[T, None, None]  # close one that is not read to its end: it holds a cursor
 _Read = tuple[tuple[int, int], Stored]  # its place in the log: age rank of the topic's id, offset
 
 
@@ -92,7 +94,7 @@ class History:
             yield partition, self._events(partition)
 
     def _events(self, partition: int) -> Iterator[Stored]:
-        inputs = self.inputs(partition)
+        inputs: dict[str, Iterator[Stored]] = {**self.inputs(partition)}
         yield from inputs.pop("instruments")
         tape = ((each.at_us // 1000, 1, each) for each in inputs.pop(self._tape.table))
         others = merge(inputs["actions"], inputs["sentiment"], key=lambda each: each.at_us // 1000)
@@ -100,7 +102,7 @@ class History:
         for _, _, each in merge(ahead, tape, key=lambda read: read[:2]):
             yield each
 
-    def inputs(self, partition: int) -> dict[str, Iterator[Stored]]:
+    def inputs(self, partition: int) -> dict[str, Rows[Stored]]:
         """For each input topic of `score` its stored records, in the log's order."""
         tape_ids = self._tape_ids
         tape = self._read(self._tape, partition, tape_ids)
@@ -123,7 +125,7 @@ class History:
             found[topic].add(offset)
         return found
 
-    def signals(self, partition: int) -> Iterator[dict[str, Any]]:
+    def signals(self, partition: int) -> Rows[dict[str, Any]]:
         """The partition's stored signals by column, in the log's order."""
         query = (
             f"SELECT {', '.join(SIGNAL_COLUMNS)} FROM signals "
@@ -188,7 +190,7 @@ class History:
         query = f"SELECT topic_id FROM ({ages}) AS ages GROUP BY 1 ORDER BY min(since), 1"
         return [topic_id for (topic_id,) in self._connection.execute(query.encode())]
 
-    def _read(self, source: Source, partition: int, topic_ids: list[str]) -> Iterator[_Read]:
+    def _read(self, source: Source, partition: int, topic_ids: list[str]) -> Rows[_Read]:
         """The stored records of a table in the log's order."""
         query = (
             'SELECT array_position(%s::text[], topic_id), "offset", '
@@ -209,7 +211,7 @@ class History:
         return None if row is None else row[0]
 
 
-def _in_log_order(many: Iterator[_Read], few: Iterator[_Read]) -> Iterator[Stored]:
+def _in_log_order(many: Rows[_Read], few: Rows[_Read]) -> Rows[Stored]:
     """Both, by their places; `heapq.merge` with a key takes several times as long."""
     waiting = next(few, None)
     for read in many:

@@ -7,16 +7,13 @@ import math
 import time
 from functools import lru_cache
 
+from aiokafka import errors
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
-from confluent_kafka import (
-    Consumer,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
-from stream.engine.clients import librdkafka_options, unavailable
+from stream.engine.clients import client_options, librdkafka_options, reader, unavailable
 from stream.engine.reach import reach
 from stream.errors import Refused, Unavailable
 from stream.events import TOPICS
@@ -184,50 +181,36 @@ def _ids(settings: Settings) -> dict[str, str]:
 
 async def lag(settings: Settings, group: str) -> dict[str, tuple[int, int]]:
     """For each logical topic that `group` has committed in: (position, end), over partitions."""
-    return await asyncio.to_thread(_lag, settings, group)
-
-
-def _lag(settings: Settings, group: str) -> dict[str, tuple[int, int]]:
     summed: dict[str, tuple[int, int]] = {}
-    for (name, _), (position, end) in partition_lag(settings, group).items():
+    for (name, _), (position, end) in (await partition_lag(settings, group)).items():
         before = summed.get(name, (0, 0))
         summed[name] = (before[0] + position, before[1] + end)
     return summed
 
 
-def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple[int, int]]:
-    """For each (logical topic, partition) that `group` has committed in: (position, end)."""
-    everywhere = [
-        TopicPartition(settings.topic(name), p)
-        for name in TOPICS
-        for p in range(settings.partitions)
-    ]
-    # Not by the admin client: librdkafka 2.16 crashes where the group's coordinator has moved.
-    consumer = Consumer({**librdkafka_options(settings), "group.id": group})
+async def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """For each (logical topic, partition) that `group` has committed in: (position, end).
+
+    Raises Unavailable where the broker does not answer.
+    """
+    everywhere = [(settings.topic(n), p) for n in TOPICS for p in range(settings.partitions)]
+    # Not by librdkafka's: it crashes where the group's coordinator has moved (2.16).
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
-        found = consumer.committed(everywhere, timeout=_TIMEOUT_S)
-        committed = [tp for tp in found if tp.offset >= 0]
-        ends = _ends(settings, consumer, committed)
-    except KafkaException as error:
-        raise unavailable(settings, error) from None
+        async with asyncio.timeout(_TIMEOUT_S), reader(settings, committed=False) as consumer:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(group, partitions=everywhere)
+            committed = {place: at.offset for place, at in found.items() if at.offset >= 0}
+            ends = await consumer.end_offsets(committed)
+    except (errors.KafkaError, TimeoutError) as error:
+        why = str(error) or "no answer"
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {why}") from None
     finally:
-        consumer.close()
+        await admin.close()
     return {
-        (_logical(settings, tp.topic), tp.partition): (tp.offset, end)
-        for tp, end in zip(committed, ends, strict=True)
+        (_logical(settings, place.topic), place.partition): (at, ends[place])
+        for place, at in committed.items()
     }
-
-
-def _ends(settings: Settings, consumer: Consumer, places: list[TopicPartition]) -> list[int]:
-    if settings.embedded:  # which cannot be asked for all at once
-        return [consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_S)[1] for tp in places]
-    if not places:
-        return []
-    asked = {TopicPartition(tp.topic, tp.partition): OffsetSpec.latest() for tp in places}
-    admin = AdminClient(librdkafka_options(settings))  # kept: its futures end with it
-    found = admin.list_offsets(asked)
-    ends = {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
-    return [ends[tp.topic, tp.partition] for tp in places]
 
 
 def _logical(settings: Settings, full: str) -> str:

@@ -31,10 +31,11 @@ from stream.archive.migrate import migrate
 from stream.archive.sink import Chunk, Sink
 from stream.deadletters.source import LETTER, REPLAY_OF
 from stream.embedded.postgres import start_postgres
-from stream.engine.topics import create_topics, partition_lag, partition_of
+from stream.engine.topics import create_topics, partition_of
 from stream.events import DeadLetter, Instrument, Tick, encode
 from stream.settings import Settings
 from tests.e2e.servers import WAIT_S, environment, publish, rows_of
+from tests.integration.engine.log import how_far
 
 pytestmark = pytest.mark.stack
 
@@ -164,7 +165,7 @@ def wait_read(settings: Settings, topic: str) -> None:
     consumer.close()
     until = time.monotonic() + WAIT_S
     while time.monotonic() < until:
-        found = partition_lag(settings, settings.group("score"))
+        found = how_far(settings, "score")
         if all(found.get((topic, p), (0, 0))[0] >= end for p, end in ends.items()):
             return
         time.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -19,9 +20,12 @@ import psycopg
 import pytest
 
 from stream.engine.topics import create_topics
-from stream.events import NewsArticle, Tick, encode
+from stream.events import NewsArticle, Tick, encode, micros
 from stream.settings import Settings
 from tests.e2e.servers import WAIT_S, environment, publish, rows_of, verified
+from training.history import open_history
+from training.proof import Chosen
+from training.verify import verify as prove
 
 pytestmark = pytest.mark.stack
 
@@ -221,6 +225,27 @@ def test_any_number_of_processes_gives_the_same_report(stored: Settings) -> None
     assert code == 1
     assert found["different"] > len(found["differences"]) == 20
     assert {each["symbol"] for each in found["differences"]} > {"MSFT"}  # alone in its partition
+
+
+@pytest.mark.timeout(60)
+def test_what_was_not_read_to_its_end_does_not_hold_up_the_next(
+    stored: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = psycopg.Connection.wait
+
+    def fetch_and_collect(connection: Any, *arguments: Any, **named: Any) -> Any:
+        gc.collect()  # where a cursor that is closed only now waits for its own connection
+        return fetch(connection, *arguments, **named)
+
+    half = Chosen(until_us=micros(T0 + timedelta(seconds=N_TICKS / 2)))
+    with open_history(stored.database.get_secret_value(), stored.namespace) as history:
+        monkeypatch.setattr(psycopg.Connection, "wait", fetch_and_collect)
+        gc.disable()
+        try:
+            found = prove(history, half, jobs=1)
+        finally:
+            gc.enable()
+    assert 0 < found.counts["equal"] == found.counts.total()
 
 
 def test_signals_whose_inputs_are_not_all_archived_are_pending(stored: Settings) -> None:

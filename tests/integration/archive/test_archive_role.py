@@ -17,9 +17,10 @@ from confluent_kafka.admin import AdminClient
 
 from stream.archive.agent import run_archive
 from stream.archive.migrate import migrate
-from stream.engine.topics import create_topics, partition_lag, partition_of
+from stream.engine.topics import create_topics, partition_of
 from stream.events import ClockTick, Observation, Tick, encode
 from stream.settings import Settings
+from tests.integration.engine.log import how_far
 
 pytestmark = pytest.mark.stack
 
@@ -131,13 +132,12 @@ async def test_garbage_and_clock_ticks_and_lag(archived: Settings) -> None:
     publish(archived, "news", garbage)
     async with archiving(archived):
         await until(lambda: read_through(archived) == 18)
-        group = archived.group("archive")
-        await until(lambda: sum(at for at, _ in partition_lag(archived, group).values()) == 18)
+        await until(lambda: sum(at for at, _ in how_far(archived, "archive").values()) == 18)
         began = time.perf_counter()
         publish(archived, "ticks", [tick(3)])
         place = "ticks", tick(3)[2]
-        end = partition_lag(archived, group)[place][1]
-        await until(lambda: partition_lag(archived, group)[place][0] == end)
+        end = how_far(archived, "archive")[place][1]
+        await until(lambda: how_far(archived, "archive")[place][0] == end)
         assert time.perf_counter() - began < 15
     assert query(archived, "SELECT count(*) FROM ticks") == [(3,)]
     assert query(archived, "SELECT count(*), count(DISTINCT at) FROM clock") == [(4, 1)]

@@ -106,7 +106,12 @@ async def until(holds: Callable[[], bool], *, role: asyncio.Task[None] | None = 
         await asyncio.sleep(0.05)
 
 
+def how_far(settings: Settings, role: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """For each (topic, partition) that a role has committed in: (position, end)."""
+    return asyncio.run(partition_lag(settings, settings.group(role)))
+
+
 def all_read(settings: Settings, n_partitions: int = 4) -> bool:
     """Whether the score group has committed to the end of as many partitions."""
-    lag = partition_lag(settings, settings.group("score"))
+    lag = how_far(settings, "score")
     return len(lag) >= n_partitions and all(position >= end for position, end in lag.values())

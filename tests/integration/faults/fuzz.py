@@ -13,9 +13,10 @@ import confluent_kafka as kafka
 import psycopg
 
 from stream.engine.clients import librdkafka_options
-from stream.engine.topics import create_topics, partition_lag
+from stream.engine.topics import create_topics
 from stream.settings import Settings
 from tests.e2e.servers import environment, verified
+from tests.integration.engine.log import how_far
 from tests.integration.faults.mutants import TOPICS, mutants
 from tests.integration.faults.plugs import children, role_pid, rss_mb
 from tests.integration.faults.run import supervised, unarchived
@@ -115,7 +116,7 @@ def _unread(settings: Settings, sent: Counter[str]) -> Counter[str]:
     unread: Counter[str] = Counter()
     for role, topics in READ.items():
         read: Counter[str] = Counter()
-        for (topic, _), (at, _) in partition_lag(settings, settings.group(role)).items():
+        for (topic, _), (at, _) in how_far(settings, role).items():
             read[topic] += at
         unread |= {f"{role}: {topic}": sent[topic] - read[topic] for topic in topics}
     return +unread

@@ -21,11 +21,11 @@ import msgspec
 import psycopg
 
 from stream.engine.clients import reading_options
-from stream.engine.topics import create_topics, partition_lag
+from stream.engine.topics import create_topics
 from stream.events import Signal
 from stream.settings import Settings
 from tests.e2e.servers import environment, verified
-from tests.integration.engine.log import messages, read
+from tests.integration.engine.log import how_far, messages, read
 from tests.integration.faults.plugs import children
 from tests.integration.faults.recorded import Sent, recorded
 
@@ -215,7 +215,7 @@ def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
 
 def _all_applied(settings: Settings, published: Counter[str]) -> bool:
     for role, topics in (("sentiment", ("news",)), ("score", ("ticks", "sentiment"))):
-        lag = partition_lag(settings, settings.group(role))
+        lag = how_far(settings, role)
         mine = {place: ends for place, ends in lag.items() if place[0] in topics}
         if len({topic for topic, _ in mine}) < len(topics):
             return False
