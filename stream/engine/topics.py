@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from stream.engine.clients import client_options, librdkafka_options, reader, unavailable
 from stream.engine.reach import reach
@@ -22,6 +23,7 @@ from stream.settings import Settings
 INPUTS = ("news", "ticks", "bars", "context", "actions", "instruments")
 STATES = ("score-state", "sentiment-state")
 _TIMEOUT_S = 15.0
+_AGAIN_S = 0.5
 _STATE_CONFIG = {
     "cleanup.policy": "compact",
     "segment.bytes": str(16 * 2**20),
@@ -193,8 +195,23 @@ async def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int],
 
     Raises Unavailable where the broker does not answer.
     """
+    again = AsyncRetrying(
+        retry=retry_if_exception_type((errors.KafkaError, TimeoutError)),
+        stop=stop_after_delay(_TIMEOUT_S),
+        wait=wait_fixed(_AGAIN_S),
+        reraise=True,
+    )
+    try:
+        return await again(_partition_lag, settings, group)
+    except (errors.KafkaError, TimeoutError) as error:
+        why = str(error) or "no answer"
+        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {why}") from None
+
+
+async def _partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple[int, int]]:
     everywhere = [(settings.topic(n), p) for n in TOPICS for p in range(settings.partitions)]
     # Not by librdkafka's: it crashes where the group's coordinator has moved (2.16).
+    await reach(settings)
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         async with asyncio.timeout(_TIMEOUT_S), reader(settings, committed=False) as consumer:
@@ -202,9 +219,6 @@ async def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int],
             found = await admin.list_consumer_group_offsets(group, partitions=everywhere)
             committed = {place: at.offset for place, at in found.items() if at.offset >= 0}
             ends = await consumer.end_offsets(committed)
-    except (errors.KafkaError, TimeoutError) as error:
-        why = str(error) or "no answer"
-        raise Unavailable(f"TAPEWIRE_BROKER={settings.broker}: {why}") from None
     finally:
         await admin.close()
     return {

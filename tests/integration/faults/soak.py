@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from stream.errors import TapewireError
 from stream.settings import Settings
 from tests.fix_namespace import drop_schema, drop_topics
 from tests.integration.faults.cluster import Cluster
@@ -126,7 +127,7 @@ def _soak(first: int, seeds: int, minutes: float, only: str) -> bool:
                 outcome = fault(settings, seed)
                 row = [str(value) for value in asdict(outcome).values()]
                 outcome.raise_if_wrong()
-            except (AssertionError, subprocess.SubprocessError, OSError) as error:
+            except (AssertionError, subprocess.SubprocessError, OSError, TapewireError) as error:
                 wrong += 1
                 console.print(f"{name}, seed {seed}: {error}", markup=False)
             table.add_row(name, str(seed), mode, *row)
