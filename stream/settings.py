@@ -179,6 +179,12 @@ class Settings(BaseSettings):
         return f"{self.namespace}-{role}"
 
 
+def _variable(loc: tuple[int | str, ...]) -> str:
+    """The environment's name of a setting, and the item in it."""
+    items = "".join(f"[{item}]" for item in loc[1:] if item != "[key]")
+    return f"TAPEWIRE_{str(loc[0]).upper()}{items}"
+
+
 def _sentiment_mistake(settings: Settings) -> str | None:
     model, shares = settings.sentiment_model, settings.sentiment_shares
     weights, cache = settings.sentiment_weights, settings.sentiment_cache
@@ -219,7 +225,7 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         raise Refused(
             "; ".join(
-                f"TAPEWIRE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
+                f"{_variable(e['loc'])}: {e['msg']}"
                 if e["loc"]
                 else e["msg"]  # about several, which it names
                 for e in error.errors(include_input=False, include_url=False)

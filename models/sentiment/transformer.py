@@ -27,8 +27,8 @@ class Transformer:
     whatever waits would give a text other bits with other batch-mates. Here the shape that a text
     runs in hangs on its own length alone:
 
-    - CPU, float32: every text by itself, unpadded. Alone, in any batch and in any order a text's
-      probabilities are bit for bit the same.
+    - CPU, float32: every text by itself, unpadded, on one thread (set for the whole process).
+      Alone, in any batch and in any order a text's probabilities are bit for bit the same.
     - CUDA, bfloat16 (float16 where the GPU has none): texts sorted by length into grids of a few
       widths, `budget` tokens each; rows that no text fills are empty. One shape runs one set of
       kernels and rows do not mix, so here too the bits do not hang on batch-mates. A lone text
@@ -70,9 +70,12 @@ class Transformer:
         self._device = _device(torch, device)
         on_gpu = self._device == "cuda"
         folder = checkpoint_folder(where, cache)
-        dtype = torch.float32
         if on_gpu:
             dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        else:
+            dtype = torch.float32
+            torch.set_num_threads(1)
+        transformers.utils.logging.disable_progress_bar()
         here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
             config = transformers.AutoConfig.from_pretrained(folder, **here)
@@ -87,8 +90,9 @@ class Transformer:
                 output_loading_info=True,
                 **here,
             )
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            raise SentimentModelError(f"torch:{where}: {error}") from None
+        except Exception as error:  # of three libraries, without a base of their own
+            said = " ".join(str(error).split())[:500]
+            raise SentimentModelError(f"torch:{where}: {said}") from None
         if missing := sorted(loaded["missing_keys"]):
             raise SentimentModelError(
                 f"torch:{where}: expected a trained classifier, found no weights for "

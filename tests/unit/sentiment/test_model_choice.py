@@ -60,15 +60,21 @@ def metric(name: str, model: str) -> float:
         ),
         (
             {"sentiment_model": "ensemble", "sentiment_weights": {"lexicon": -1.0, "minilm": 2.0}},
-            "Input should be greater than 0",
+            "TAPEWIRE_SENTIMENT_WEIGHTS[lexicon]: Input should be greater than 0",
         ),
         ({"sentiment_shares": {"lexicon": 0.1}}, "TAPEWIRE_SENTIMENT_SHARES: expected shares of"),
         (
             {"sentiment_shares": {"minilm": 0.6, "torch": 0.6}},
             "TAPEWIRE_SENTIMENT_SHARES: expected shares of at most 1 together",
         ),
-        ({"sentiment_shares": {"minilm": 1.1}}, "Input should be less than or equal to 1"),
-        ({"sentiment_shares": {"bert": 0.1}}, "expected lexicon, minilm, onnx:FOLDER"),
+        (
+            {"sentiment_shares": {"minilm": 1.1}},
+            "TAPEWIRE_SENTIMENT_SHARES[minilm]: Input should be le",
+        ),
+        (
+            {"sentiment_shares": {"bert": 0.1}},
+            "TAPEWIRE_SENTIMENT_SHARES[bert]: expected lexicon, ",
+        ),
         ({"sentiment_cache": "/none"}, "TAPEWIRE_SENTIMENT_CACHE=/none: expected a folder, found"),
         ({"sentiment_device": "tpu"}, "TAPEWIRE_SENTIMENT_DEVICE: Input should be 'auto', 'cpu'"),
         ({"sentiment_missing": "ignore"}, "TAPEWIRE_SENTIMENT_MISSING: Input should be 'degrade'"),
