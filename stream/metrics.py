@@ -35,6 +35,9 @@ WITHOUT_SYMBOL = Counter("tapewire_articles_without_symbol", "Articles that name
 MODEL_FAILURES = Counter(
     "tapewire_sentiment_failures", "Texts that a sentiment model failed on", ["model"]
 )
+MODEL_MISSING = Gauge(
+    "tapewire_sentiment_model_missing", "1: chosen, but another model scores instead", ["model"]
+)
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )

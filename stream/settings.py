@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import fsum, isclose
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -18,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from models.sentiment.model import ENSEMBLE, Device, misspelt
 from stream import wire
 from stream.errors import Refused
 
@@ -28,6 +30,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 def _check(mistake: str | None) -> None:
     if mistake is not None:
         raise PydanticCustomError("wire", "{mistake}", {"mistake": mistake})
+
+
+def _sentiment(name: str) -> str:
+    _check(misspelt(name))
+    return name
+
+
+SentimentName = Annotated[str, AfterValidator(_sentiment)]
 
 
 def _broker(broker: str) -> str:
@@ -96,7 +106,24 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Path(".tapewire")
 
-    sentiment_model: Literal["lexicon"] = "lexicon"
+    sentiment_model: SentimentName = Field(
+        "lexicon",
+        description="lexicon, minilm, onnx:FOLDER, torch:NAME, torch:NAME@REVISION, torch:FOLDER, "
+        "or ensemble",
+    )
+    sentiment_weights: dict[SentimentName, PositiveFloat] = Field(
+        {}, description="of the ensemble's members; they sum to 1"
+    )
+    sentiment_shares: dict[SentimentName, Share] = Field(
+        {}, description="other models' shares of the articles, by a hash of the article's id"
+    )
+    sentiment_missing: Literal["degrade", "stop"] = Field(
+        "degrade", description="a model that cannot be loaded: the lexicon instead, or the end"
+    )
+    sentiment_cache: Path | None = Field(
+        None, description="folder of downloaded checkpoints; with one nothing is downloaded"
+    )
+    sentiment_device: Device = Field("auto", description="of a torch model; auto: CUDA if there")
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(
@@ -133,6 +160,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         _check(wire.broker_mistake(self))
+        _check(_sentiment_mistake(self))
         return self
 
     @property
@@ -149,6 +177,34 @@ class Settings(BaseSettings):
     def group(self, role: str) -> str:
         """The consumer group of a role in this namespace."""
         return f"{self.namespace}-{role}"
+
+
+def _variable(loc: tuple[int | str, ...]) -> str:
+    """The environment's name of a setting, and the item in it."""
+    items = "".join(f"[{item}]" for item in loc[1:] if item != "[key]")
+    return f"TAPEWIRE_{str(loc[0]).upper()}{items}"
+
+
+def _sentiment_mistake(settings: Settings) -> str | None:
+    model, shares = settings.sentiment_model, settings.sentiment_shares
+    weights, cache = settings.sentiment_weights, settings.sentiment_cache
+    if ENSEMBLE in weights:
+        return f"TAPEWIRE_SENTIMENT_WEIGHTS: expected single models, got {ENSEMBLE}"
+    if (ENSEMBLE in (model, *shares)) != bool(weights):
+        return (
+            f"TAPEWIRE_SENTIMENT_WEIGHTS: expected weights beside a model {ENSEMBLE}, and none "
+            f"without, got {weights or 'none'} beside {model}"
+        )
+    if weights and (len(weights) < 2 or not isclose(fsum(weights.values()), 1.0)):
+        return f"TAPEWIRE_SENTIMENT_WEIGHTS: expected two or more that sum to 1, got {weights}"
+    if model in shares or fsum(shares.values()) > 1.0:
+        return (
+            "TAPEWIRE_SENTIMENT_SHARES: expected shares of at most 1 together, of other models "
+            f"than {model}, got {shares}"
+        )
+    if cache is not None and not cache.is_dir():
+        return f"TAPEWIRE_SENTIMENT_CACHE={cache}: expected a folder, found none"
+    return None
 
 
 def read_settings(**given: object) -> Settings:
@@ -169,7 +225,7 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         raise Refused(
             "; ".join(
-                f"TAPEWIRE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}"
+                f"{_variable(e['loc'])}: {e['msg']}"
                 if e["loc"]
                 else e["msg"]  # about several, which it names
                 for e in error.errors(include_input=False, include_url=False)

@@ -11,7 +11,7 @@ from math import sqrt
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from models.sentiment.model import NEUTRAL, Probabilities
+from models.sentiment.model import MAX_CHARS, NEUTRAL, Probabilities
 
 # Valence on VADER's scale, -4..4. Everyday words that mean nothing in finance are set to 0.
 FINANCE_TERMS = {
@@ -70,6 +70,7 @@ class Lexicon:
         return [self._one(text) for text in texts]
 
     def _one(self, text: str) -> Probabilities:
+        text = text[:MAX_CHARS]
         if not text.strip():
             return NEUTRAL
         compound = float(self._analyzer.polarity_scores(text)["compound"])

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 
-from models.sentiment.model import load_sentiment_model
 from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.features.vector import FEATURE_SETS
+from stream.sentiment.choice import choose
 from stream.sentiment.step import SentimentStep
 from stream.settings import Settings
 
 
 async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the role until `stop` or a signal."""
-    model = load_sentiment_model(settings.sentiment_model)
+    judge = await asyncio.to_thread(choose, settings)
     replay = settings.mode == "replay"
 
     def make_step(partition: int) -> SentimentStep:
         return SentimentStep(
-            model,
+            judge,
             clock=None if replay else lambda: time.time_ns() // 1000,
             scoring_delay_us=int(settings.scoring_delay_s * 1e6),
             max_ahead_us=int(settings.max_ahead_s * 1e6),

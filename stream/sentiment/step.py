@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-import structlog
 
-from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel
+from models.sentiment.model import NEUTRAL
 from stream import metrics
 from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
 from stream.sentiment.attribution import mentions
+from stream.sentiment.judge import Judge, Judged
 from stream.sentiment.state import Articles, Known
 from stream.sentiment.text import clean, one_line, text_hash
 
-log = structlog.get_logger()
-
 MAX_BYTES = 4 * 1024 * 1024  # of one record, unknown fields included
-NO_MODEL = "none"  # on a score that no model could give: neutral, and not counted as a model's
-
-
-class Judged(NamedTuple):
-    """A text's probabilities and the model that gave them."""
-
-    score: Probabilities
-    model: str
 
 
 class SentimentStep:
@@ -47,7 +37,7 @@ class SentimentStep:
 
     def __init__(
         self,
-        model: SentimentModel,
+        judge: Judge,
         *,
         clock: Callable[[], int] | None,
         scoring_delay_us: int,
@@ -55,17 +45,16 @@ class SentimentStep:
         keep_us: int,
     ) -> None:
         self.n_without_symbol = 0
-        self._model = model
-        self._model_name = f"{model.name}-{model.version}"
+        self._judge = judge
         self._clock = clock
         self._scoring_delay_us = scoring_delay_us
         self._max_ahead_us = max_ahead_us
         self._articles = Articles(keep_us)
-        self._judged: dict[str, Judged] = {}
+        self._judged: dict[tuple[str, str], Judged] = {}  # by model and text
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
-        """Score the chunk's texts in one batch, off the event loop."""
-        texts: dict[str, None] = {}
+        """Score the chunk's texts in one batch a model, off the event loop."""
+        wanted: dict[str, dict[str, None]] = {}
         for record in records:
             try:
                 article = self._decode(record)
@@ -75,30 +64,13 @@ class SentimentStep:
             if article.status != "retracted" and (
                 known is None or article.revision > known.revision
             ):
+                texts = wanted.setdefault(self._judge.model_of(article.id), {})
                 texts[clean(article.headline, article.body)] = None
-        wanted = list(texts)
+        self._judged = {}
         with metrics.STAGE_S.labels("sentiment", "model").time():
-            judged = await asyncio.to_thread(self._judge, wanted)
-        self._judged = dict(zip(wanted, judged, strict=True))
-
-    def _judge(self, texts: list[str]) -> list[Judged]:
-        """One result a text; a text that breaks the model breaks no other."""
-        if not texts:
-            return []
-        try:
-            scores = self._model.probabilities(texts)
-            return [Judged(score, self._model_name) for score in scores]
-        except Exception as error:
-            if len(texts) > 1:
-                return [judged for text in texts for judged in self._judge([text])]
-            metrics.MODEL_FAILURES.labels(self._model_name).inc()
-            log.warning(
-                "sentiment model failed on a text",
-                model=self._model_name,
-                text_hash=text_hash(texts[0]),
-                why=repr(error),
-            )
-            return [Judged(NEUTRAL, NO_MODEL)]
+            for model, texts in wanted.items():
+                judged = await asyncio.to_thread(self._judge.judge, model, list(texts))
+                self._judged |= zip(((model, text) for text in texts), judged, strict=True)
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Emit one SentimentScored a symbol; an old revision is a duplicate.
@@ -155,11 +127,13 @@ class SentimentStep:
         replay = self._clock is None
         scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
         at = max(available, scored_at)
+        chosen = self._judge.model_of(article.id)
         for symbol in sorted({*now, *before}):
             status = article.status if symbol in now else "retracted"
-            score, model, duplicate = NEUTRAL, self._model_name, False
+            score, model, duplicate = NEUTRAL, chosen, False
             if status != "retracted":
-                score, model = self._judged.get(text) or self._judge([text])[0]
+                known = self._judged.get((chosen, text))
+                score, model = known or self._judge.judge(chosen, [text])[0]
                 duplicate = self._articles.is_reprint(fingerprint, symbol, article.id)
             scored = SentimentScored(
                 article_id=article.id,
@@ -219,7 +193,7 @@ class SentimentStep:
     def meta(self) -> dict[str, Any]:
         """The model, the latest availability in microseconds, and articles without a symbol."""
         return {
-            "model": self._model_name,
+            "model": self._judge.name,
             "latest": self._articles.latest,
             "without_symbol": self.n_without_symbol,
         }

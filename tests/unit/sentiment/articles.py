@@ -10,6 +10,7 @@ from models.sentiment.lexicon import Lexicon
 from models.sentiment.model import SentimentModel
 from stream.engine.step import Outcome
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
+from stream.sentiment.judge import Judge
 from stream.sentiment.step import SentimentStep
 
 T0 = 1_709_650_800_000_000  # 2024-03-05 15:00 UTC
@@ -71,9 +72,11 @@ def record(event: NewsArticle, offset: int = 0, at: int | None = None) -> Rec:
     return Rec(encode(event), event.id.encode(), at // 1000, offset)
 
 
-def live(model: SentimentModel = LEXICON, *, clock_us: int = T0 + SECOND) -> SentimentStep:
+def live(
+    model: SentimentModel = LEXICON, *, clock_us: int = T0 + SECOND, judge: Judge | None = None
+) -> SentimentStep:
     return SentimentStep(
-        model,
+        judge or Judge(model),
         clock=lambda: clock_us,
         scoring_delay_us=SECOND,
         max_ahead_us=60 * SECOND,
@@ -83,7 +86,11 @@ def live(model: SentimentModel = LEXICON, *, clock_us: int = T0 + SECOND) -> Sen
 
 def replay(model: SentimentModel = LEXICON) -> SentimentStep:
     return SentimentStep(
-        model, clock=None, scoring_delay_us=SECOND, max_ahead_us=60 * SECOND, keep_us=7 * DAY
+        Judge(model),
+        clock=None,
+        scoring_delay_us=SECOND,
+        max_ahead_us=60 * SECOND,
+        keep_us=7 * DAY,
     )
 
 

@@ -1,0 +1,52 @@
+"""The models that the settings choose, loaded."""
+
+from __future__ import annotations
+
+import structlog
+
+from models.sentiment.model import SentimentModel, SentimentModelError, load_sentiment_model
+from stream import metrics
+from stream.errors import Refused
+from stream.sentiment.judge import Judge
+from stream.settings import Settings
+
+log = structlog.get_logger()
+
+LAST_RESORT = "lexicon"
+
+
+def choose(settings: Settings) -> Judge:
+    """Load what `settings` name: the model, its rivals, and the lexicon behind them.
+
+    A model that cannot be loaded is said once and counted: the lexicon takes its place, and a
+    rival's articles go to the model. Raises Refused instead where `sentiment_missing` is stop.
+    """
+    fallback = load_sentiment_model(LAST_RESORT)
+    model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
+    rivals = [
+        (rival, share)
+        for name, share in settings.sentiment_shares.items()
+        if (rival := _load(settings, "shares", name, settings.sentiment_model)) is not None
+    ]
+    return Judge(model, rivals=rivals, fallback=fallback)
+
+
+def _load(settings: Settings, setting: str, name: str, instead: str) -> SentimentModel | None:
+    missing = metrics.MODEL_MISSING.labels(name)
+    missing.set(0)
+    try:
+        return load_sentiment_model(
+            name,
+            weights=settings.sentiment_weights,
+            cache=settings.sentiment_cache,
+            device=settings.sentiment_device,
+        )
+    except SentimentModelError as error:
+        if settings.sentiment_missing == "stop":
+            raise Refused(
+                f"TAPEWIRE_SENTIMENT_{setting.upper()}={name}: {error}; or let {instead} take its "
+                "place: TAPEWIRE_SENTIMENT_MISSING=degrade"
+            ) from None
+        missing.set(1)
+        log.warning("sentiment model missing", model=name, instead=instead, why=str(error))
+        return None
