@@ -35,6 +35,13 @@ WITHOUT_SYMBOL = Counter("tapewire_articles_without_symbol", "Articles that name
 MODEL_FAILURES = Counter(
     "tapewire_sentiment_failures", "Texts that a sentiment model failed on", ["model"]
 )
+SCORE_CACHE = Counter(
+    "tapewire_score_cache",
+    "Texts by what the cache did: skipped are those it was not asked for, or answered wrongly",
+    ["result"],
+)
+for _result in ("hit", "miss", "skipped"):
+    SCORE_CACHE.labels(_result)
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".tapewire")
 
     sentiment_model: Literal["lexicon"] = "lexicon"
+    score_cache_s: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        900, description="how long Redis keeps the score of a text; 0: it is not asked"
+    )
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(

@@ -43,6 +43,7 @@ class SentimentStep:
     ----------
     clock : now, in microseconds; None in a replay, where scoring takes `scoring_delay_us`.
     keep_us : how long an article is remembered: the longest news window of the feature set.
+    about : told the symbols of a text before it is scored.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class SentimentStep:
         scoring_delay_us: int,
         max_ahead_us: int,
         keep_us: int,
+        about: Callable[[str, Iterable[str]], None] = lambda text, symbols: None,
     ) -> None:
+        self._about = about
         self.n_without_symbol = 0
         self._model = model
         self._model_name = f"{model.name}-{model.version}"
@@ -75,7 +78,10 @@ class SentimentStep:
             if article.status != "retracted" and (
                 known is None or article.revision > known.revision
             ):
-                texts[clean(article.headline, article.body)] = None
+                text = clean(article.headline, article.body)
+                texts[text] = None
+                self._about(text, (each.symbol for each in mentions(article)))
+                self._about(text, () if known is None else known.symbols)
         wanted = list(texts)
         with metrics.STAGE_S.labels("sentiment", "model").time():
             judged = await asyncio.to_thread(self._judge, wanted)
