@@ -5,30 +5,41 @@ from __future__ import annotations
 import asyncio
 import time
 
-from models.sentiment.model import load_sentiment_model
+from models.sentiment.model import SentimentModel, load_sentiment_model
 from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.features.vector import FEATURE_SETS
-from stream.sentiment.cache import caching
+from stream.sentiment.cache import Note, caching
 from stream.sentiment.step import SentimentStep
 from stream.settings import Settings
 
 
 async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the role until `stop` or a signal."""
-    replay = settings.mode == "replay"
+    live = settings.mode == "live"
     with caching(settings) as (wrap, note):
         model = wrap(load_sentiment_model(settings.sentiment_model))
 
         def make_step(partition: int) -> SentimentStep:
-            return SentimentStep(
-                model,
-                clock=None if replay else lambda: time.time_ns() // 1000,
-                scoring_delay_us=int(settings.scoring_delay_s * 1e6),
-                max_ahead_us=int(settings.max_ahead_s * 1e6),
-                keep_us=FEATURE_SETS[settings.feature_set].news_window.us,
-                about=note,
-            )
+            return sentiment_step(settings, model, live=live, note=note)
 
         spec = RoleSpec("sentiment", ("news",), make_step, outputs=("sentiment", "dead-letters"))
         await run_role(settings, spec, stop=stop)
+
+
+def sentiment_step(
+    settings: Settings,
+    model: SentimentModel,
+    *,
+    live: bool,
+    note: Note = lambda text, symbols: None,
+) -> SentimentStep:
+    """A partition's step as `settings` want it; not `live`, scoring takes `scoring_delay_s`."""
+    return SentimentStep(
+        model,
+        clock=(lambda: time.time_ns() // 1000) if live else None,
+        scoring_delay_us=int(settings.scoring_delay_s * 1e6),
+        max_ahead_us=int(settings.max_ahead_s * 1e6),
+        keep_us=FEATURE_SETS[settings.feature_set].news_window.us,
+        about=note,
+    )

@@ -15,13 +15,16 @@ from stream.cli.app import app
 from stream.cli.cache import cache
 from stream.cli.dlq import dlq
 from stream.cli.learn import models
+from stream.cli.sentiment import sentiment
 from stream.errors import Refused
 from stream.events import EVENTS
 from stream.settings import read_settings
 
 REPO = Path(__file__).parents[3]
 VERBS = [
-    command.callback for group in (app, models, dlq, cache) for command in group.registered_commands
+    command.callback
+    for group in (app, models, dlq, cache, sentiment)
+    for command in group.registered_commands
 ]
 
 
