@@ -10,6 +10,8 @@ from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.features.vector import FEATURE_SETS
 from stream.sentiment.cache import Note, caching
+from stream.sentiment.guarded import GuardedStep, references
+from stream.sentiment.guards import Guard
 from stream.sentiment.step import SentimentStep
 from stream.settings import Settings
 
@@ -18,10 +20,11 @@ async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None
     """Run the role until `stop` or a signal."""
     live = settings.mode == "live"
     with caching(settings) as (wrap, note):
-        model = wrap(load_sentiment_model(settings.sentiment_model))
+        loaded = load_sentiment_model(settings.sentiment_model)
+        model, guard = wrap(loaded), Guard(references(loaded))
 
-        def make_step(partition: int) -> SentimentStep:
-            return sentiment_step(settings, model, live=live, note=note)
+        def make_step(partition: int) -> GuardedStep:
+            return GuardedStep(sentiment_step(settings, model, live=live, note=note), guard)
 
         spec = RoleSpec("sentiment", ("news",), make_step, outputs=("sentiment", "dead-letters"))
         await run_role(settings, spec, stop=stop)
