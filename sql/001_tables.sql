@@ -246,3 +246,15 @@ CREATE TABLE IF NOT EXISTS positions (
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic_id, "partition")
 );
+
+-- What another sentiment model says of stored articles (`tapewire sentiment rescore`): as-if history.
+-- Nothing that tells what was known reads it, so it stands apart from `sentiments`. available_at is
+-- when the model would have said it; rescored_at when it did. The place is the article's.
+CREATE TABLE IF NOT EXISTS rescores (
+    LIKE sentiments,
+    rescored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (model, topic_id, "partition", "offset", symbol),
+    CHECK (assumed_times)
+);
+CREATE INDEX IF NOT EXISTS rescores_article ON rescores (article_id, revision, model);
+CREATE INDEX IF NOT EXISTS rescores_symbol ON rescores (symbol, model, available_at DESC);

@@ -38,6 +38,24 @@ MODEL_FAILURES = Counter(
 MODEL_MISSING = Gauge(
     "tapewire_sentiment_model_missing", "1: chosen, but another model scores instead", ["model"]
 )
+SCORE_CACHE = Counter(
+    "tapewire_score_cache",
+    "Texts by what the cache did: skipped are those it was not asked for, or answered wrongly",
+    ["result"],
+)
+for _result in ("hit", "miss", "skipped"):
+    SCORE_CACHE.labels(_result)
+NEWS_SHARE = Gauge(
+    "tapewire_news_share",
+    "Share of the latest articles (no_body, no_symbol, one_headline, unscored) or scores (neutral, "
+    "zero, one_score) that are so; NaN while there are too few",
+    ["kind"],
+)
+SENTIMENT_DRIFT = Gauge(
+    "tapewire_sentiment_drift",
+    "Distance of a model's latest classes from those it gave in training, 0 to 1",
+    ["model"],
+)
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )

@@ -124,6 +124,9 @@ class Settings(BaseSettings):
         None, description="folder of downloaded checkpoints; with one nothing is downloaded"
     )
     sentiment_device: Device = Field("auto", description="of a torch model; auto: CUDA if there")
+    score_cache_s: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        900, description="how long Redis keeps the score of a text; 0: it is not asked"
+    )
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import demo, dlq, learn, look, prove, run
+from stream.cli import cache, demo, dlq, learn, look, prove, run, sentiment
 from stream.cli.process import exit_code, log_to_stderr
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ app.command()(learn.retrain)
 app.add_typer(learn.models, name="models")
 app.command()(prove.verify)
 app.add_typer(dlq.dlq, name="dlq")
+app.add_typer(sentiment.sentiment, name="sentiment")
+app.add_typer(cache.cache, name="cache")
 app.command()(look.sql)
 app.command()(look.schema)
 app.command()(look.check)

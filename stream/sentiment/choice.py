@@ -7,6 +7,7 @@ import structlog
 from models.sentiment.model import SentimentModel, SentimentModelError, load_sentiment_model
 from stream import metrics
 from stream.errors import Refused
+from stream.sentiment.cache import Wrap
 from stream.sentiment.judge import Judge
 from stream.settings import Settings
 
@@ -15,19 +16,22 @@ log = structlog.get_logger()
 LAST_RESORT = "lexicon"
 
 
-def choose(settings: Settings) -> Judge:
+def choose(settings: Settings, wrap: Wrap = lambda model: model) -> Judge:
     """Load what `settings` name: the model, its rivals, and the lexicon behind them.
 
     A model that cannot be loaded is said once and counted: the lexicon takes its place, and a
-    rival's articles go to the model. Raises Refused instead where `sentiment_missing` is stop.
+    rival's articles go to the model. `wrap` is put around all but the lexicon. Raises Refused
+    instead where `sentiment_missing` is stop.
     """
     fallback = load_sentiment_model(LAST_RESORT)
     model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
     rivals = [
-        (rival, share)
+        (wrap(rival), share)
         for name, share in settings.sentiment_shares.items()
         if (rival := _load(settings, "shares", name, settings.sentiment_model)) is not None
     ]
+    if model.name != fallback.name:  # which answers sooner than a cache
+        model = wrap(model)
     return Judge(model, rivals=rivals, fallback=fallback)
 
 

@@ -45,6 +45,7 @@ class Judge:
         fallback: SentimentModel | None = None,
     ) -> None:
         self.name = label(model)
+        self.models = (model, *(rival for rival, _ in rivals))
         self._by_name: Mapping[str, SentimentModel] = {
             self.name: model,
             **{label(rival): rival for rival, _ in rivals},

@@ -33,6 +33,7 @@ class SentimentStep:
     ----------
     clock : now, in microseconds; None in a replay, where scoring takes `scoring_delay_us`.
     keep_us : how long an article is remembered: the longest news window of the feature set.
+    about : told the symbols of a text before it is scored.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class SentimentStep:
         scoring_delay_us: int,
         max_ahead_us: int,
         keep_us: int,
+        about: Callable[[str, Iterable[str]], None] = lambda text, symbols: None,
     ) -> None:
+        self._about = about
         self.n_without_symbol = 0
         self._judge = judge
         self._clock = clock
@@ -64,8 +67,10 @@ class SentimentStep:
             if article.status != "retracted" and (
                 known is None or article.revision > known.revision
             ):
-                texts = wanted.setdefault(self._judge.model_of(article.id), {})
-                texts[clean(article.headline, article.body)] = None
+                text = clean(article.headline, article.body)
+                wanted.setdefault(self._judge.model_of(article.id), {})[text] = None
+                self._about(text, (each.symbol for each in mentions(article)))
+                self._about(text, () if known is None else known.symbols)
         self._judged = {}
         with metrics.STAGE_S.labels("sentiment", "model").time():
             for model, texts in wanted.items():

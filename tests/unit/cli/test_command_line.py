@@ -12,14 +12,20 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli.app import app
+from stream.cli.cache import cache
 from stream.cli.dlq import dlq
 from stream.cli.learn import models
+from stream.cli.sentiment import sentiment
 from stream.errors import Refused
 from stream.events import EVENTS
 from stream.settings import read_settings
 
 REPO = Path(__file__).parents[3]
-VERBS = [command.callback for group in (app, models, dlq) for command in group.registered_commands]
+VERBS = [
+    command.callback
+    for group in (app, models, dlq, cache, sentiment)
+    for command in group.registered_commands
+]
 
 
 def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -160,3 +166,12 @@ def test_a_replay_names_the_servers_that_it_misses() -> None:
     done = run("dlq", "replay", "0:1", TAPEWIRE_DATABASE=NOWHERE["TAPEWIRE_DATABASE"])
     assert done.returncode == 2
     assert "expected TAPEWIRE_BROKER, found none" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["stats", "invalidate"])
+def test_cache_without_its_server_is_one_line_and_exit_code_5(words: str) -> None:
+    done = run("cache", words, TAPEWIRE_REDIS="redis://:hunter2@127.0.0.1:1/0")
+    assert done.returncode == 5
+    assert "TAPEWIRE_REDIS: " in done.stderr
+    assert "hunter2" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -73,7 +73,11 @@ def record(event: NewsArticle, offset: int = 0, at: int | None = None) -> Rec:
 
 
 def live(
-    model: SentimentModel = LEXICON, *, clock_us: int = T0 + SECOND, judge: Judge | None = None
+    model: SentimentModel = LEXICON,
+    *,
+    clock_us: int = T0 + SECOND,
+    judge: Judge | None = None,
+    **more: Any,
 ) -> SentimentStep:
     return SentimentStep(
         judge or Judge(model),
@@ -81,6 +85,7 @@ def live(
         scoring_delay_us=SECOND,
         max_ahead_us=60 * SECOND,
         keep_us=7 * DAY,
+        **more,
     )
 
 

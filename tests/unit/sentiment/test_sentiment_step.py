@@ -296,6 +296,17 @@ def test_the_texts_of_a_chunk_are_scored_in_one_batch_and_each_once() -> None:
     assert model.batches == [["Apple beats estimates", "Other"]]
 
 
+def test_the_symbols_of_a_text_are_told_before_it_is_scored() -> None:
+    told: list[tuple[str, set[str]]] = []
+    step = live(about=lambda text, symbols: told.append((text, set(symbols))))
+    feed(step, record(article("b", "Both $MSFT up", symbols=("AAPL",))))
+    symbols = {symbol for text, theirs in told for symbol in theirs if text == "Both $MSFT up"}
+    assert symbols == {"AAPL", "MSFT"}
+    told.clear()
+    feed(step, record(article("b", "Up more", symbols=(), revision=2), 1))
+    assert {symbol for _, theirs in told for symbol in theirs} == {"AAPL", "MSFT"}
+
+
 def test_known_revisions_are_not_scored_again() -> None:
     model = Brittle()
     step = live(model)
