@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import demo, dlq, learn, look, prove, run
+from stream.cli import demo, dlq, learn, look, prove, run, sentiment
 from stream.cli.process import exit_code, log_to_stderr
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command()(run.load)
 app.command()(look.tail)
 app.command()(learn.retrain)
 app.add_typer(learn.models, name="models")
+app.add_typer(sentiment.sentiment, name="sentiment")
 app.command()(prove.verify)
 app.add_typer(dlq.dlq, name="dlq")
 app.command()(look.sql)
