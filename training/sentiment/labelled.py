@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -93,8 +92,8 @@ def read_labelled(given: str) -> list[Labelled]:
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
-        raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-        with raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:  # type: ignore[arg-type]
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             if ".jsonl" in path.suffixes:
                 yield from (json.loads(line) for line in file if line.strip())
             else:

@@ -15,9 +15,9 @@ from training.sentiment.labelled import Labelled
 SOURCE = "templates"
 _WORDS = {
     "company": (
-        "Halden Energy", "Norvik", "Kestrel Foods", "Brightwater", "Orsay Telecom", "Calderon Steel",
-        "Mirova Health", "Pinefield Bank", "Tarn Logistics", "Avelo Motors", "Quarry Street Capital",
-        "Sundby Shipping", "Lumen Optics", "Redwood Paper", "Castor Pharma", "Delmar Retail",
+        "Halden Energy", "Norvik", "Kestrel Foods", "Brightwater", "Orsay Telecom",
+        "Calderon Steel", "Mirova Health", "Pinefield Bank", "Tarn Logistics", "Avelo Motors",
+        "Quarry Street Capital", "Sundby Shipping", "Lumen Optics", "Redwood Paper", "Castor Pharma", "Delmar Retail",
         "Ostrava Tools", "Verity Insurance", "Bluepeak Software", "Granite Homes",
     ),
     "other": (
