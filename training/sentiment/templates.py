@@ -17,7 +17,8 @@ _WORDS = {
     "company": (
         "Halden Energy", "Norvik", "Kestrel Foods", "Brightwater", "Orsay Telecom",
         "Calderon Steel", "Mirova Health", "Pinefield Bank", "Tarn Logistics", "Avelo Motors",
-        "Quarry Street Capital", "Sundby Shipping", "Lumen Optics", "Redwood Paper", "Castor Pharma", "Delmar Retail",
+        "Quarry Street Capital", "Sundby Shipping", "Lumen Optics", "Redwood Paper",
+        "Castor Pharma", "Delmar Retail",
         "Ostrava Tools", "Verity Insurance", "Bluepeak Software", "Granite Homes",
     ),
     "other": (
