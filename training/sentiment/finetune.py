@@ -28,7 +28,7 @@ _HEAD_RATE = 1e-3
 _SMOOTHING = 0.05
 
 
-class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
+class _Rows(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore[misc]
     def __init__(self, rows: Sequence[Labelled], tokenizer: Any, class_weights: np.ndarray) -> None:
         texts = [row.text for row in rows]
         self._ids = tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
@@ -69,6 +69,8 @@ class _Fitting(Trainer):  # type: ignore[misc]
         with torch.no_grad():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
         return loss.detach(), outputs["logits"].detach(), inputs["labels"]
+
+    optimizer: Any
 
     def create_optimizer(self, *_: Any) -> Any:
         if self.optimizer is None:
