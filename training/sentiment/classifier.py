@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
@@ -58,6 +59,7 @@ def load_base(base: str) -> tuple[Classifier, Any]:
         It cannot be had; says what to install or to give.
     """
     place = _folder(base)
+    transformers.logging.set_verbosity_error()  # it would list the pooling layer we leave out
     try:
         encoder = AutoModel.from_pretrained(
             place, use_safetensors=True, trust_remote_code=False, add_pooling_layer=False

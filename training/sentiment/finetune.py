@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 from sklearn.metrics import f1_score
 from transformers import (
     EarlyStoppingCallback,
+    PrinterCallback,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -44,6 +46,14 @@ class _Rows(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore[misc]
             "labels": self._targets[i],
             "weights": self._weights[i],
         }
+
+
+class _Telling(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._progress(state.global_step / state.max_steps)
 
 
 class _Fitting(Trainer):  # type: ignore[misc]
@@ -85,7 +95,11 @@ class _Fitting(Trainer):  # type: ignore[misc]
 
 
 def finetune(
-    learn: Sequence[Labelled], choose: Sequence[Labelled], recipe: Recipe, folder: Path
+    learn: Sequence[Labelled],
+    choose: Sequence[Labelled],
+    recipe: Recipe,
+    folder: Path,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Classifier, Any]:
     """The network of the best epoch and its tokenizer.
 
@@ -124,7 +138,7 @@ def finetune(
         logging_nan_inf_filter=False,
         logging_steps=50,
         report_to="none",
-        disable_tqdm=False,
+        disable_tqdm=True,
     )
     fitting = _Fitting(
         model=model,
@@ -133,8 +147,9 @@ def finetune(
         eval_dataset=_Rows(choose, tokenizer, rarity),
         data_collator=_padded(tokenizer),
         compute_metrics=_chosen_by,
-        callbacks=[EarlyStoppingCallback(recipe.patience)],
+        callbacks=[EarlyStoppingCallback(recipe.patience), _Telling(progress)],
     )
+    fitting.remove_callback(PrinterCallback)
     fitting.train(
         resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None
     )

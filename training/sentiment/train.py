@@ -62,9 +62,14 @@ def train(
     everything = [*rows, *more]
     learn_at, choose_at = split(everything, seed=_SPLIT_SEED, only=len(rows))
     learn, choose = [everything[i] for i in learn_at], [everything[i] for i in choose_at]
-    progress("training", 0.05)
     with tempfile.TemporaryDirectory() as unkept:
-        model, tokenizer = finetune(learn, choose, recipe, work or Path(unkept))
+        model, tokenizer = finetune(
+            learn,
+            choose,
+            recipe,
+            work or Path(unkept),
+            lambda share: progress("training", 0.05 + 0.85 * share),
+        )
     progress("exporting", 0.9)
     logits = model.logits([row.text for row in choose], tokenizer)
     temperature = fitted_temperature(logits, [row.label for row in choose])
