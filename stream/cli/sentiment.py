@@ -19,6 +19,7 @@ from stream.cli.run import JsonFlag
 from stream.errors import Refused
 
 sentiment = typer.Typer(help="Sentiment models: train, evaluate, label.", no_args_is_help=True)
+_LABEL_TEXTS = 500  # between two steps of the progress bar
 DataOption = Annotated[
     list[str], typer.Option(help="Labelled texts: FILE, FILE@WEIGHT or FILE?COLUMN=VALUE@WEIGHT.")
 ]
@@ -36,6 +37,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 4,
     rate: Annotated[float, typer.Option(min=1e-6, help="Learning rate of the encoder.")] = 1e-4,
     lora: Annotated[int, typer.Option(min=0, help="Rank of adapters; 0: all weights.")] = 0,
+    exact: Annotated[bool, typer.Option(help="32-bit weights, for a teacher; else int8.")] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     resume: Annotated[
         Path | None, typer.Option(help="Folder that a stopped run goes on in.")
@@ -62,7 +64,9 @@ def train(
         ]
         manifest = {"name": name, "base": base, "command": shlex.join(sys.argv[1:])}
         with step_progress("sentiment") as progress:
-            found = fit(rows, extra, recipe, out, manifest, work=resume, progress=progress)
+            found = fit(
+                rows, extra, recipe, out, manifest, exact=exact, work=resume, progress=progress
+            )
     except TrainingRefused as error:
         raise ModelRefused(f"model refused: {error}") from error
     told = {"folder": str(out), "parity": found.parity, **_figures(found.shipped)}
@@ -113,6 +117,35 @@ def evaluate(
             f"{grades.sign_accuracy:.3f}" if grades else "",
         )
     Console().print(table)
+
+
+@sentiment.command()
+def label(
+    model: Annotated[str, typer.Argument(help="A name or a folder: the teacher.")],
+    texts: Annotated[list[str], typer.Option(help="Files with texts, labels not needed.")],
+    out: Annotated[Path, typer.Option(help="JSONL to write: text and three shares a line.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a model label texts, for a smaller one to learn from with `train --more OUT`.
+
+    Example: tapewire sentiment label teacher --texts tweets.jsonl.gz --out soft.jsonl
+    """
+    from training.errors import TrainingRefused
+    from training.sentiment.labelled import read_texts
+
+    try:
+        teacher = load_sentiment_model(model)
+        wanted = list(dict.fromkeys(text for each in texts for text in read_texts(each)))
+    except (TrainingRefused, ValueError) as error:
+        raise Refused(str(error)) from error
+    with step_progress("label") as progress, out.open("w") as file:
+        for first in range(0, len(wanted), _LABEL_TEXTS):
+            progress("scoring", first / len(wanted))
+            part = wanted[first : first + _LABEL_TEXTS]
+            for text, shares in zip(part, teacher.probabilities(part), strict=True):
+                print(json.dumps({"text": text, **shares._asdict()}), file=file)
+    told = {"texts": len(wanted), "model": f"{teacher.name}-{teacher.version}", "out": str(out)}
+    print(json.dumps(told) if as_json else told)
 
 
 def _figures(one: Any) -> dict[str, Any]:

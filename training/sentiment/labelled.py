@@ -90,6 +90,14 @@ def read_labelled(given: str) -> list[Labelled]:
     return found
 
 
+def read_texts(place: str) -> list[str]:
+    """The texts of a file whose rows need no label, in its order, without empty ones."""
+    found = (
+        clean(str(row[column])) for row in _rows(Path(place)) for column in _TEXT if column in row
+    )
+    return [text for text in found if text]
+
+
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         opened = gzip.open if path.suffix == ".gz" else open

@@ -36,6 +36,7 @@ def train(
     folder: Path,
     manifest: dict[str, Any],
     *,
+    exact: bool = False,
     work: Path | None = None,
     progress: Progress = lambda step, share: None,
 ) -> Trained:
@@ -46,6 +47,7 @@ def train(
     rows : split into what is learnt from and what epoch and temperature are chosen by.
     more : only learnt from: templates, a teacher's soft labels; near-duplicates of the others'
         held part are left out.
+    exact : export all 32 bits of each weight in place of int8.
     work : where checkpoints are kept, so that a stopped run goes on; None: nowhere.
 
     Raises
@@ -74,7 +76,7 @@ def train(
     logits = model.logits([row.text for row in choose], tokenizer)
     temperature = fitted_temperature(logits, [row.label for row in choose])
     whole = {**manifest, "seed": recipe.seed, "temperature": temperature}
-    parity = export(model, tokenizer, choose, folder, whole)
+    parity = export(model, tokenizer, choose, folder, whole, exact=exact)
     small = run_file(folder / "model.onnx", tokenizer, choose)
     found = Trained(
         folder,

@@ -123,3 +123,17 @@ def test_too_few_texts(encoder: Path, tmp_path: Path) -> None:
     few = write_texts(tmp_path / "few.csv", 60)
     done = ran(command(few, encoder, tmp_path / "m"), code=3)
     assert "expected at least 30 texts of each class, got 20 negative" in done.stderr
+
+
+def test_a_student_learns_from_what_its_teacher_says(
+    texts: Path, encoder: Path, tmp_path: Path
+) -> None:
+    ran(command(texts, encoder, tmp_path / "teacher", "--epochs", "6", "--exact"))
+    unlabelled = write_texts(tmp_path / "unlabelled.csv", N, seed=7)
+    soft = tmp_path / "soft.jsonl"
+    words = [sys.executable, "-m", "stream.cli", "sentiment", "label", str(tmp_path / "teacher")]
+    ran([*words, "--texts", str(unlabelled), "--out", str(soft)])
+    few = write_texts(tmp_path / "few.csv", 120)
+    student = ("--more", str(soft), "--epochs", "6")
+    told = json.loads(ran(command(few, encoder, tmp_path / "student", *student)).stdout)
+    assert told["accuracy"]["value"] > 0.9
