@@ -67,6 +67,11 @@ def train(
             found = fit(
                 rows, extra, recipe, out, manifest, exact=exact, work=resume, progress=progress
             )
+    except ImportError as error:
+        raise Refused(
+            f"sentiment train: expected the extra torch, {error.name} is missing; "
+            "run pip install 'tapewire[torch]'"
+        ) from error
     except TrainingRefused as error:
         raise ModelRefused(f"model refused: {error}") from error
     told = {"folder": str(out), "parity": found.parity, **_figures(found.shipped)}
