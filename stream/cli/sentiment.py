@@ -1,69 +1,174 @@
-"""Verbs about sentiment models: sentiment rescore."""
+"""`tapewire sentiment`: fine-tune a model on labelled texts, judge one, label texts by one."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import Annotated
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from models.sentiment.model import load_sentiment_model
+from stream.cli.learn import ModelRefused
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
 from stream.errors import Refused
-from stream.events import moment
-from stream.settings import read_settings
 
-sentiment = typer.Typer(help="Sentiment models: rescore.", no_args_is_help=True)
-
-
-@sentiment.callback()
-def _sentiment() -> None:
-    """Keeps `sentiment` a group while it has one verb."""
+sentiment = typer.Typer(help="Sentiment models: train, evaluate, label.", no_args_is_help=True)
+_LABEL_TEXTS = 500  # between two steps of the progress bar
+DataOption = Annotated[
+    list[str], typer.Option(help="Labelled texts: FILE, FILE@WEIGHT or FILE?COLUMN=VALUE@WEIGHT.")
+]
 
 
 @sentiment.command()
-def rescore(
-    model: Annotated[str, typer.Option(help="The model's name, as in TAPEWIRE_SENTIMENT_MODEL.")],
-    since: Annotated[datetime, typer.Option(help="Articles available from here on (UTC).")],
-    until: Annotated[datetime | None, typer.Option(help="And before this (UTC).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many articles.")] = None,
+def train(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    name: Annotated[str, typer.Option(help="What scores will call it.")] = "minilm",
+    base: Annotated[str, typer.Option(help="minilm, a folder, or a name of the hub.")] = "minilm",
+    more: Annotated[
+        list[str] | None, typer.Option(help="Learnt from only, as --data; `templates` is built in.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 4,
+    rate: Annotated[float, typer.Option(min=1e-6, help="Learning rate of the encoder.")] = 1e-4,
+    lora: Annotated[int, typer.Option(min=0, help="Rank of adapters; 0: all weights.")] = 0,
+    exact: Annotated[bool, typer.Option(help="32-bit weights, for a teacher; else int8.")] = False,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder that a stopped run goes on in.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Score stored articles by another model, as if it had been there, into the table rescores.
+    """Fine-tune, calibrate, make an int8 file; exit code 3 when it says something else.
 
-    Example: tapewire sentiment rescore --model lexicon --since 2024-03-01
+    Example: tapewire sentiment train --data tweets.csv.gz --more templates --out my-model
     """
-    from models.sentiment.model import load_sentiment_model
-    from stream.features.vector import FEATURE_SETS
-    from stream.sentiment.agent import sentiment_step
-    from stream.sentiment.judge import Judge
-    from training.rescore import rescore as run
+    from training.errors import TrainingRefused
+    from training.sentiment.labelled import read_labelled
+    from training.sentiment.recipe import Recipe
+    from training.sentiment.templates import sentences
+    from training.sentiment.train import train as fit
 
-    settings = read_settings()
+    recipe = Recipe(base=base, seed=seed, epochs=epochs, rate=rate, lora=lora)
     try:
-        loaded = load_sentiment_model(model)
-    except ValueError as error:
-        raise Refused(f"--model: {error}") from None
-    end = datetime.now(UTC) if until is None else moment(utc_micros(until) or 0)
-    with step_progress("rescore") as bar:
+        rows = [row for each in data for row in read_labelled(each)]
+        extra = [
+            row
+            for each in more or []
+            for row in (sentences(seed=seed) if each == "templates" else read_labelled(each))
+        ]
+        with step_progress("sentiment") as progress:
+            found = fit(
+                rows,
+                extra,
+                recipe,
+                out,
+                name=name,
+                command=shlex.join(["tapewire", *sys.argv[1:]]),
+                exact=exact,
+                work=resume,
+                progress=progress,
+            )
+    except ImportError as error:
+        raise Refused(
+            f"sentiment train: expected the extra torch, {error.name} is missing; "
+            "run pip install 'tapewire[torch]'"
+        ) from error
+    except TrainingRefused as error:
+        raise ModelRefused(f"model refused: {error}") from error
+    told = {"folder": str(out), "parity": found.parity, **_figures(found.shipped)}
+    print(json.dumps(told) if as_json else told)
 
-        def progress(done: int, total: int) -> None:
-            bar(f"{done:,} of {total:,} articles", done / total if total else 1.0)
 
-        found = run(
-            settings.database.get_secret_value(),
-            settings.namespace,
-            loaded,
-            since=moment(utc_micros(since) or 0),
-            until=end,
-            limit=limit,
-            make_step=lambda model: sentiment_step(settings, Judge(model), live=False),
-            keep_us=FEATURE_SETS[settings.feature_set].news_window.us,
-            progress=progress,
-        )
+@sentiment.command()
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="A name or a folder, as in TAPEWIRE_SENTIMENT_MODEL.")
+    ],
+    data: DataOption,
+    report: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Accuracy, macro F1, calibration and grades of a model on labelled texts.
+
+    Example: tapewire sentiment evaluate lexicon --data tweets.csv.gz --report lexicon.html
+    """
+    from training.errors import TrainingRefused
+    from training.sentiment.evaluate import evaluate as judge
+    from training.sentiment.labelled import read_labelled
+    from training.sentiment.report import html_report
+
+    try:
+        judged = load_sentiment_model(model)
+        found = {}
+        for each in data:
+            rows = read_labelled(each)
+            found[each] = judge(rows, judged.probabilities([row.text for row in rows]))
+    except (TrainingRefused, ValueError) as error:
+        raise Refused(str(error)) from error
+    if report is not None:
+        report.write_text(html_report(f"{judged.name}-{judged.version}", found))
     if as_json:
-        print(json.dumps(found._asdict()))
-    else:
-        print(f"{found.model}: {found.n_articles:,} articles scored, {found.n_rows:,} rows added")
+        print(json.dumps({each: _figures(one) for each, one in found.items()}))
+        return
+    table = Table("data", "texts", "accuracy", "macro F1", "ECE", "r", "sign")
+    for each, one in found.items():
+        grades = one.graded
+        table.add_row(
+            each,
+            str(one.n),
+            f"{one.accuracy.value:.3f} ({one.accuracy.low:.3f}-{one.accuracy.high:.3f})",
+            f"{one.macro_f1.value:.3f} ({one.macro_f1.low:.3f}-{one.macro_f1.high:.3f})",
+            f"{one.ece:.3f}",
+            f"{grades.pearson_r:.2f}" if grades else "",
+            f"{grades.sign_accuracy:.3f}" if grades else "",
+        )
+    Console().print(table)
+
+
+@sentiment.command()
+def label(
+    model: Annotated[str, typer.Argument(help="A name or a folder: the teacher.")],
+    texts: Annotated[list[str], typer.Option(help="Files with texts, labels not needed.")],
+    out: Annotated[Path, typer.Option(help="JSONL to write: text and three shares a line.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a model label texts, for a smaller one to learn from with `train --more OUT`.
+
+    Example: tapewire sentiment label teacher --texts tweets.jsonl.gz --out soft.jsonl
+    """
+    from training.errors import TrainingRefused
+    from training.sentiment.labelled import read_texts
+
+    try:
+        teacher = load_sentiment_model(model)
+        wanted = list(dict.fromkeys(text for each in texts for text in read_texts(each)))
+    except (TrainingRefused, ValueError) as error:
+        raise Refused(str(error)) from error
+    with step_progress("label") as progress, out.open("w") as file:
+        for first in range(0, len(wanted), _LABEL_TEXTS):
+            progress("scoring", first / len(wanted))
+            part = wanted[first : first + _LABEL_TEXTS]
+            for text, shares in zip(part, teacher.probabilities(part), strict=True):
+                print(json.dumps({"text": text, **shares._asdict()}), file=file)
+    told = {"texts": len(wanted), "model": f"{teacher.name}-{teacher.version}", "out": str(out)}
+    print(json.dumps(told) if as_json else told)
+
+
+def _figures(one: Any) -> dict[str, Any]:
+    return {
+        "texts": one.n,
+        "accuracy": one.accuracy._asdict(),
+        "macro_f1": one.macro_f1._asdict(),
+        "ece": one.ece,
+        "classes": {name: each._asdict() for name, each in one.classes.items()},
+        "confusion": one.confusion,
+        "by_source": [each._asdict() for each in one.by_source],
+        "by_length": [each._asdict() for each in one.by_length],
+        "graded": one.graded._asdict() if one.graded else None,
+    }

@@ -1,0 +1,68 @@
+"""A small encoder and a small task: what fine-tuning can learn in seconds."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+_NOUNS = [
+    "".join(letters)
+    for a in "bdfgklmnpr"
+    for letters in ((a, e, "r", o) for e in "aeiou" for o in "aeiou")
+]
+_TELLING = (["slumps", "fails", "loses"], ["meets", "says", "plans"], ["soars", "wins", "gains"])
+_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+_NAMES = ("negative", "neutral", "positive")
+
+
+def make_encoder(folder: Path, *, broken: bool = False) -> Path:
+    """A BERT of two layers with its tokenizer, untrained; a broken one holds no numbers."""
+    torch.manual_seed(5)
+    words = [*_SPECIAL, *_NOUNS, *(word for kind in _TELLING for word in kind)]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    encoder = BertModel(
+        BertConfig(
+            vocab_size=len(words),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=64,
+        ),
+        add_pooling_layer=False,
+    )
+    if broken:
+        torch.nn.init.constant_(encoder.embeddings.word_embeddings.weight, float("nan"))
+    encoder.save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_input_names=["input_ids", "attention_mask"],
+    ).save_pretrained(folder)
+    return folder
+
+
+def write_texts(path: Path, n: int, seed: int = 1) -> Path:
+    """CSV of sentences whose one telling word says the label."""
+    rng = random.Random(seed)
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("text", "label"))
+        for i in range(n):
+            words = rng.sample(_NOUNS, 9)
+            words.insert(rng.randrange(9), rng.choice(_TELLING[i % 3]))
+            rows.writerow((" ".join(words), _NAMES[i % 3]))
+    return path

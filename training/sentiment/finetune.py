@@ -1,0 +1,191 @@
+"""Fine-tuning of an encoder on labelled texts; stopped runs go on where they were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from training.errors import TrainingRefused
+from training.sentiment.classifier import MAX_TOKENS, Classifier, load_base
+from training.sentiment.labelled import Labelled
+from training.sentiment.recipe import Recipe
+
+_BATCH = 32
+_HEAD_RATE = 1e-3
+_SMOOTHING = 0.05
+
+
+class _Rows(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore[misc]
+    def __init__(self, rows: Sequence[Labelled], tokenizer: Any, class_weights: np.ndarray) -> None:
+        texts = [row.text for row in rows]
+        self._ids = tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        self._targets = [list(row.target) for row in rows]
+        self._weights = [row.weight * float(np.dot(class_weights, row.target)) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {
+            "input_ids": self._ids[i],
+            "labels": self._targets[i],
+            "weights": self._weights[i],
+        }
+
+
+class _Telling(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._progress(state.global_step / state.max_steps)
+
+
+class _Fitting(Trainer):  # type: ignore[misc]
+    """Cross-entropy against shares, each row by its weight; the head learns faster."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+    ) -> Any:
+        logits = model(inputs["input_ids"], inputs["attention_mask"])
+        smooth = _SMOOTHING / 3 + (1 - _SMOOTHING) * inputs["labels"]
+        each = -(smooth * torch.log_softmax(logits.float(), -1)).sum(-1)
+        loss = (each * inputs["weights"]).mean()
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: Any = None,
+    ) -> Any:
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad():
+            loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
+        return loss.detach(), outputs["logits"].detach(), inputs["labels"]
+
+    optimizer: Any
+
+    def create_optimizer(self, *_: Any) -> Any:
+        if self.optimizer is None:
+            trained = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
+            head = [p for n, p in trained if n.startswith("head.")]
+            rest = [p for n, p in trained if not n.startswith("head.")]
+            rates = [{"params": rest, "lr": self.args.learning_rate}]
+            self.optimizer = torch.optim.AdamW(
+                [*rates, {"params": head, "lr": _HEAD_RATE}], weight_decay=0.01
+            )
+        return self.optimizer
+
+
+def finetune(
+    learn: Sequence[Labelled],
+    choose: Sequence[Labelled],
+    recipe: Recipe,
+    folder: Path,
+    progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Classifier, Any]:
+    """The network of the best epoch and its tokenizer.
+
+    Parameters
+    ----------
+    choose : rows by which the epoch is chosen; no near-duplicates of those learnt from.
+    folder : where checkpoints are kept; one of a stopped run with this recipe is gone on with.
+
+    Raises
+    ------
+    TrainingRefused
+        The base cannot be had, or the loss is no number; names the step.
+    """
+    set_seed(recipe.seed)
+    model, tokenizer = load_base(recipe.base)
+    if recipe.lora:
+        model = _with_adapters(model, recipe.lora)
+    counts = Counter(row.label for row in learn)
+    rarity = np.array([np.sqrt(len(learn) / (3 * max(1, counts[label]))) for label in range(3)])
+    told = TrainingArguments(
+        output_dir=str(folder),
+        seed=recipe.seed,
+        learning_rate=recipe.rate,
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=_BATCH,
+        per_device_eval_batch_size=2 * _BATCH,
+        warmup_steps=0.1,
+        lr_scheduler_type="linear",
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="macro_f1",
+        remove_unused_columns=False,
+        logging_nan_inf_filter=False,
+        logging_steps=50,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    fitting = _Fitting(
+        model=model,
+        args=told,
+        train_dataset=_Rows(learn, tokenizer, rarity),
+        eval_dataset=_Rows(choose, tokenizer, rarity),
+        data_collator=_padded(tokenizer),
+        compute_metrics=_chosen_by,
+        callbacks=[EarlyStoppingCallback(recipe.patience), _Telling(progress)],
+    )
+    fitting.remove_callback(PrinterCallback)
+    fitting.train(
+        resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None
+    )
+    for entry in fitting.state.log_history:
+        if not np.isfinite(entry.get("loss", 0.0)):
+            raise TrainingRefused(
+                f"step {entry['step']}: expected a finite loss, got {entry['loss']}"
+            )
+    if recipe.lora:
+        model.encoder = model.encoder.merge_and_unload()
+    return model.eval(), tokenizer
+
+
+def _with_adapters(model: Classifier, rank: int) -> Classifier:
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules="all-linear")
+    model.encoder = get_peft_model(model.encoder, config)
+    return model
+
+
+def _padded(tokenizer: Any) -> Any:
+    def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        padded = tokenizer.pad(
+            {"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt"
+        )
+        return {
+            "input_ids": padded["input_ids"],
+            "attention_mask": padded["attention_mask"],
+            "labels": torch.tensor([row["labels"] for row in rows]),
+            "weights": torch.tensor([row["weights"] for row in rows]),
+        }
+
+    return collate
+
+
+def _chosen_by(found: Any) -> dict[str, float]:
+    predicted, wanted = found.predictions.argmax(-1), found.label_ids.argmax(-1)
+    return {"macro_f1": float(f1_score(wanted, predicted, average="macro", labels=[0, 1, 2]))}

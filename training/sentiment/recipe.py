@@ -1,0 +1,21 @@
+"""How a sentiment model is fine-tuned."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Recipe(NamedTuple):
+    """How to train.
+
+    epochs : at most; the epoch with the best macro F1 on the rows to choose by is kept.
+    rate : learning rate of the encoder; with `lora` of its adapters.
+    lora : rank of adapters in place of all weights; 0: all weights.
+    """
+
+    base: str = "minilm"
+    seed: int = 0
+    epochs: int = 4
+    rate: float = 1e-4
+    lora: int = 0
+    patience: int = 2

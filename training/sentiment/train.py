@@ -1,0 +1,129 @@
+"""Labelled texts in, a model folder out that the sentiment role can load."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from models.sentiment.manifest import MANIFEST, Manifest
+from models.sentiment.model import Probabilities
+from models.sentiment.onnx import OnnxModel
+from training.errors import TrainingRefused
+from training.sentiment.calibrate import fitted_temperature, shares
+from training.sentiment.evaluate import Evaluation, evaluate
+from training.sentiment.labelled import Labelled
+from training.sentiment.recipe import Recipe
+from training.sentiment.split import split
+
+_MIN_TEXTS = 30  # of each class
+_SPLIT_SEED = 13  # one split for all seeds of a recipe: they are compared on the same rows
+Progress = Callable[[str, float], None]
+
+
+class Trained(NamedTuple):
+    """What came of it, on rows that were only chosen by."""
+
+    folder: Path
+    network: Evaluation
+    shipped: Evaluation  # the same rows through the folder's files
+    parity: dict[str, float]
+
+
+def train(
+    rows: Sequence[Labelled],
+    more: Sequence[Labelled],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    name: str,
+    command: str,
+    exact: bool = False,
+    work: Path | None = None,
+    progress: Progress = lambda step, share: None,
+) -> Trained:
+    """Fine-tune, calibrate, export; the folder is complete or not there.
+
+    Parameters
+    ----------
+    rows : split into what is learnt from and what epoch and temperature are chosen by.
+    more : only learnt from: templates, a teacher's soft labels; near-duplicates of the others'
+        held part are left out.
+    name, command : what scores call the model, and what made it.
+    exact : export all 32 bits of each weight in place of int8.
+    work : where checkpoints are kept, so that a stopped run goes on; None: nowhere.
+
+    Raises
+    ------
+    TrainingRefused
+        Too few texts of a class, a base that cannot be had, a loss that is no number, a folder
+        that is there already, or an int8 file that says something else.
+    """
+    from training.sentiment.classifier import MAX_TOKENS
+    from training.sentiment.export import export
+    from training.sentiment.finetune import finetune
+
+    _refuse_too_few(rows)
+    if folder.exists():
+        raise TrainingRefused(f"--out {folder}: expected a folder that is not there yet")
+    progress("splitting", 0.0)
+    everything = [*rows, *more]
+    learn_at, choose_at = split(everything, seed=_SPLIT_SEED, only=len(rows))
+    learn, choose = [everything[i] for i in learn_at], [everything[i] for i in choose_at]
+    texts, labels = [row.text for row in choose], [row.label for row in choose]
+    with tempfile.TemporaryDirectory() as unkept, tempfile.TemporaryDirectory() as made:
+        model, tokenizer = finetune(
+            learn,
+            choose,
+            recipe,
+            work or Path(unkept),
+            lambda share: progress("training", 0.05 + 0.85 * share),
+        )
+        progress("exporting", 0.9)
+        logits = model.logits(texts, tokenizer)
+        temperature = fitted_temperature(logits, labels)
+        parity, files = export(model, tokenizer, choose, Path(made), exact=exact)
+        manifest = Manifest(
+            name=name,
+            version=f"{recipe.seed}",
+            labels=Probabilities._fields,
+            max_tokens=MAX_TOKENS,
+            files=files,
+            temperature=temperature,
+            base_model=recipe.base,
+            command=command,
+            seed=recipe.seed,
+        )
+        _write(Path(made), manifest)
+        said = OnnxModel(Path(made)).probabilities(texts)
+        shipped = evaluate(choose, said)
+        _write(Path(made), msgspec.structs.replace(manifest, metrics=_metrics(shipped)))
+        shutil.copytree(made, folder)
+    return Trained(folder, evaluate(choose, shares(logits, temperature)), shipped, parity._asdict())
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+
+
+def _metrics(found: Evaluation) -> dict[str, float]:
+    return {
+        "texts": found.n,
+        "accuracy": round(found.accuracy.value, 4),
+        "macro_f1": round(found.macro_f1.value, 4),
+        "ece": round(found.ece, 4),
+    }
+
+
+def _refuse_too_few(rows: Sequence[Labelled]) -> None:
+    n = Counter(row.label for row in rows)
+    if min(n[label] for label in range(3)) < _MIN_TEXTS:
+        raise TrainingRefused(
+            f"expected at least {_MIN_TEXTS} texts of each class, got "
+            f"{n[0]} negative, {n[1]} neutral, {n[2]} positive"
+        )
