@@ -97,6 +97,15 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".tapewire")
 
     sentiment_model: Literal["lexicon"] = "lexicon"
+    symbols_file: Path | None = Field(
+        None, description="CSV of symbol, company, aliases (a|b), sector: names found in articles"
+    )
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = Field(
+        ("en",), description="an article whose lang is another is unscorable; []: none is"
+    )
+    unscorable: Literal["neutral", "refuse"] = Field(
+        "neutral", description="articles in other languages or without words: neutral, by no model"
+    )
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(

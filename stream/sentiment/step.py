@@ -19,9 +19,10 @@ from stream import metrics
 from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
-from stream.sentiment.attribution import mentions
+from stream.sentiment.directory import NOTHING_LISTED, Directory
+from stream.sentiment.reading import Part, Reading, read, weigh
 from stream.sentiment.state import Articles, Known
-from stream.sentiment.text import clean, one_line, text_hash
+from stream.sentiment.text import has_words, one_line, text_hash
 
 log = structlog.get_logger()
 
@@ -43,6 +44,8 @@ class SentimentStep:
     ----------
     clock : now, in microseconds; None in a replay, where scoring takes `scoring_delay_us`.
     keep_us : how long an article is remembered: the longest news window of the feature set.
+    languages : an article that says another one is not scored; none: every language is.
+    refuse_unscorable : what cannot be scored is rejected, not neutral.
     """
 
     def __init__(
@@ -53,6 +56,9 @@ class SentimentStep:
         scoring_delay_us: int,
         max_ahead_us: int,
         keep_us: int,
+        directory: Directory = NOTHING_LISTED,
+        languages: tuple[str, ...] = ("en",),
+        refuse_unscorable: bool = False,
     ) -> None:
         self.n_without_symbol = 0
         self._model = model
@@ -61,11 +67,15 @@ class SentimentStep:
         self._scoring_delay_us = scoring_delay_us
         self._max_ahead_us = max_ahead_us
         self._articles = Articles(keep_us)
+        self._directory = directory
+        self._languages = languages
+        self._refuse_unscorable = refuse_unscorable
+        self._read: dict[bytes | None, Reading] = {}
         self._judged: dict[str, Judged] = {}
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
         """Score the chunk's texts in one batch, off the event loop."""
-        texts: dict[str, None] = {}
+        fresh: dict[bytes | None, NewsArticle] = {}
         for record in records:
             try:
                 article = self._decode(record)
@@ -75,11 +85,29 @@ class SentimentStep:
             if article.status != "retracted" and (
                 known is None or article.revision > known.revision
             ):
-                texts[clean(article.headline, article.body)] = None
+                fresh[record.value] = article
+        self._read, self._judged = await asyncio.to_thread(self._read_and_judge, fresh)
+
+    def _read_and_judge(
+        self, fresh: Mapping[bytes | None, NewsArticle]
+    ) -> tuple[dict[bytes | None, Reading], dict[str, Judged]]:
+        with metrics.STAGE_S.labels("sentiment", "read").time():
+            found = {raw: read(article, self._directory) for raw, article in fresh.items()}
+        texts: dict[str, None] = {}
+        for raw, article in fresh.items():
+            if self._why_unscorable(article, found[raw]) is None:
+                for symbol, _ in found[raw].mentions:
+                    texts.update((part.text, None) for part in found[raw].of(symbol))
         wanted = list(texts)
         with metrics.STAGE_S.labels("sentiment", "model").time():
-            judged = await asyncio.to_thread(self._judge, wanted)
-        self._judged = dict(zip(wanted, judged, strict=True))
+            return found, dict(zip(wanted, self._judge(wanted), strict=True))
+
+    def _why_unscorable(self, article: NewsArticle, reading: Reading) -> str | None:
+        """Why no model may score the article: its language, or a text without words."""
+        language = article.lang.partition("-")[0].partition("_")[0].lower()
+        if language and self._languages and language not in self._languages:
+            return "language"
+        return None if has_words(reading.text) else "words"
 
     def _judge(self, texts: list[str]) -> list[Judged]:
         """One result a text; a text that breaks the model breaks no other."""
@@ -114,14 +142,17 @@ class SentimentStep:
         known = self._articles.find(article.id)
         if known is not None and article.revision <= known.revision:
             return Outcome.DUPLICATE
+        reading = self._read.get(record.value) or read(article, self._directory)
+        why = None if article.status == "retracted" else self._why_unscorable(article, reading)
+        if why is not None:
+            self._refuse_or_count(why, article)
         before = {} if known is None else known.symbols
-        now = {m.symbol: m.relevance for m in mentions(article)}
+        now = {m.symbol: m.relevance for m in reading.mentions}
         if article.status == "retracted":
             now = {**before, **now}
         elif not now:
             now = {symbol: share for symbol, share in before.items() if share > 0.0}
-        text = clean(article.headline, article.body)
-        fingerprint = text_hash(text or article.headline)
+        fingerprint = text_hash(reading.text or article.headline)
         original = known is not None and known.text_hash == fingerprint
         self._articles.put(
             article.id,
@@ -138,15 +169,34 @@ class SentimentStep:
             self.n_without_symbol += 1
             metrics.WITHOUT_SYMBOL.inc()
             return Outcome.APPLIED
-        self._send(article, kafka_us, available, text, fingerprint, now, before, out)
+        self._send(article, kafka_us, available, reading, why, fingerprint, now, before, out)
         return Outcome.APPLIED
+
+    def _refuse_or_count(self, why: str, article: NewsArticle) -> None:
+        if not self._refuse_unscorable:
+            metrics.UNSCORED.labels(why).inc()
+        elif why == "language":
+            expected = ", ".join(self._languages)
+            raise Rejected(f"Expected a text in {expected}, got {article.lang!r} - at `$.lang`")
+        else:
+            raise Rejected("Expected a text with words, got none - at `$.headline`")
+
+    def _opinion(self, parts: tuple[Part, ...]) -> Judged:
+        """The parts' scores made one; a part that its model failed on, or another made, is out."""
+        judged = [
+            (part.weight, self._judged.get(part.text) or self._judge([part.text])[0])
+            for part in parts
+        ]
+        model = next((each.model for _, each in judged if each.model != NO_MODEL), NO_MODEL)
+        return Judged(weigh([(w, each.score) for w, each in judged if each.model == model]), model)
 
     def _send(
         self,
         article: NewsArticle,
         kafka_us: int,
         available: int,
-        text: str,
+        reading: Reading,
+        why: str | None,
         fingerprint: str,
         now: Mapping[str, float],
         before: Mapping[str, float],
@@ -159,7 +209,10 @@ class SentimentStep:
             status = article.status if symbol in now else "retracted"
             score, model, duplicate = NEUTRAL, self._model_name, False
             if status != "retracted":
-                score, model = self._judged.get(text) or self._judge([text])[0]
+                if why is not None:
+                    model = f"{NO_MODEL}:{why}"
+                else:
+                    score, model = self._opinion(reading.of(symbol))
                 duplicate = self._articles.is_reprint(fingerprint, symbol, article.id)
             scored = SentimentScored(
                 article_id=article.id,
@@ -177,7 +230,7 @@ class SentimentStep:
                 model=model,
                 text_hash=fingerprint,
                 headline=one_line(article.headline),
-                n_chars=len(text),
+                n_chars=len(reading.text),
                 duplicate=duplicate,
                 assumed_times=replay,
             )
@@ -217,9 +270,10 @@ class SentimentStep:
         return self._articles.take_changes()
 
     def meta(self) -> dict[str, Any]:
-        """The model, the latest availability in microseconds, and articles without a symbol."""
+        """Model, directory, the latest availability in microseconds, articles without a symbol."""
         return {
             "model": self._model_name,
+            "directory": self._directory.digest,
             "latest": self._articles.latest,
             "without_symbol": self.n_without_symbol,
         }

@@ -1,0 +1,286 @@
+"""Which companies a text names: tickers, names and aliases of a symbol directory. Pure.
+
+| named by | confidence | counts when |
+| --- | --- | --- |
+| `(NYSE: T)` | 1 | always |
+| `$T` | 1 | always |
+| Apple Inc | 0.95 | a legal form follows the name |
+| Home Depot | 0.9 | capitals as the directory writes them; in a text without any, as it is |
+| Pfizer | 0.85 | the same, one word |
+| AAPL | 0.8 | in capitals; given, or listed with three letters and no everyday word |
+| Apple | 0.7 | an everyday word too: capitals, in a text that has small letters |
+| Target | 0.6 | the noisiest: a second sign (Corp, shares, a verb of companies, another mention) |
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import ahocorasick
+
+from stream.errors import Refused
+from stream.sentiment.words import COMMON, DESCRIPTIVE, LEGAL, NOISY, TICKER_WORDS
+
+_TAGGED, _CASHTAG, _FULL, _NAME, _WORD, _TICKER, _COMMON, _NOISY = (
+    1.0, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6,
+)  # fmt: skip
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}")
+CASHTAG = re.compile(
+    r"(?<![A-Za-z0-9$])\$([A-Za-z][A-Za-z0-9]{0,5}(?:[.\-](?:[A-Za-z]|[A-Z]{2})|[-/]USDT?)?)"
+    r"(?![A-Za-z0-9$])"
+)
+_EXCHANGE = re.compile(
+    r"\b(?:NYSE|NASDAQ|AMEX|NYSEARCA|NYSE ?(?:American|Arca|MKT)|NASDAQ ?G[SM])\s?:\s?"
+    r"([A-Z]{1,5}(?:[.\-][A-Z])?)\b",
+    re.IGNORECASE,
+)
+_BARE = re.compile(
+    r"(?<![\w$.\-/&])([A-Z][A-Z0-9]{1,5}(?:[.\-/][A-Z0-9]{1,4})?|[0-9][A-Z0-9]{1,7})(?![\w&])"
+)
+_LEGAL_NEXT = re.compile(
+    r",?\s(?:Inc|Incorporated|Corp|Corporation|Co|Company|Ltd|Limited|plc|p\.l\.c|LLC|LP|N\.?V|"
+    r"S\.?A|AG|SE|Group|Holdings?)\b",
+    re.IGNORECASE,
+)
+_SIGN_NEXT = re.compile(
+    r"(?:'s)?\s(?:shares?|stock|stores?|ceo|cfo|earnings|beats|misses|reports|reported|posts|says|"
+    r"said|raises|raised|announce[sd]|unveils|acquires|sues|sued|plunges|soars|tumbles|surges)\b"
+    r"|\s?\((?:NYSE|NASDAQ)",
+    re.IGNORECASE,
+)
+_SIGN_BEFORE = re.compile(
+    r"\b(?:shares (?:of|in)|stock of|retailer|company|maker|chipmaker|lender|carrier|insurer|rival)"
+    r"\s$",
+    re.IGNORECASE,
+)
+_SMALL_WORD_BEFORE = re.compile(r"(?:^|\s)[a-z][\w'-]*,?\s$")
+_FLAT = str.maketrans("’‘‑–—\u00a0", "''--- ")  # one for one: places stay
+
+
+class Listing(NamedTuple):
+    """A row of the directory; an alias that ends in `?` needs a second sign."""
+
+    symbol: str
+    company: str
+    aliases: tuple[str, ...] = ()
+    sector: str = ""
+
+
+class Span(NamedTuple):
+    """A place where symbols are named: more than one where classes of shares share the name.
+
+    weak : it counts only when something else in the article says so.
+    prose : written with a capital after a word without one.
+    """
+
+    start: int
+    end: int
+    symbols: tuple[str, ...]
+    confidence: float
+    weak: bool = False
+    prose: bool = False
+
+
+class _Name(NamedTuple):
+    spelled: str
+    symbols: tuple[str, ...]
+    confidence: float
+
+
+class Directory:
+    """Finds symbols in text; without listings, cashtags, exchange tags and given tickers alone."""
+
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        self.listings = tuple(sorted(listings))
+        self._names: dict[str, _Name] = {}
+        self._tickers = frozenset(each.symbol for each in self.listings)
+        self._classes = {_plain_class(symbol): symbol for symbol in sorted(self._tickers)}
+        for listing in self.listings:
+            for spelled, noisy in _names(listing):
+                self._add(spelled, listing.symbol, noisy)
+        self._automaton = ahocorasick.Automaton()
+        for name in self._names:
+            self._automaton.add_word(name, name)
+        if self._names:
+            self._automaton.make_automaton()
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits of what is listed."""
+        return hashlib.blake2b(repr(self.listings).encode(), digest_size=4).hexdigest()
+
+    def find(self, text: str, given: frozenset[str] = frozenset()) -> list[Span]:
+        """Places that name a symbol, in order; `given` tickers also count as written bare."""
+        spans = [
+            Span(m.start(), m.end(), (self._listed(m[1].upper()),), confidence)
+            for pattern, confidence in ((CASHTAG, _CASHTAG), (_EXCHANGE, _TAGGED))
+            for m in pattern.finditer(text)
+        ]
+        shouted = text.isupper()
+        for m in _BARE.finditer(text):
+            symbol = m[1]
+            if symbol in TICKER_WORDS:
+                continue
+            listed = symbol in self._tickers and len(symbol) > 2 and not shouted
+            if symbol in given or listed:
+                spans.append(Span(m.start(), m.end(), (symbol,), _TICKER))
+        if self._names:
+            spans += self._named(text)
+        return sorted(spans)
+
+    def _named(self, text: str) -> list[Span]:
+        flat = text.translate(_FLAT)
+        low = flat.lower()
+        if len(low) != len(flat):
+            low = "".join(c.lower() if len(c.lower()) == 1 else c for c in flat)
+        found = []
+        for last, name in self._automaton.iter(low):
+            start, end = last + 1 - len(name), last + 1
+            if not (start and low[start - 1].isalnum()) and not low[end : end + 1].isalnum():
+                found.append((start, -end, name))
+        spans, free = [], 0
+        for start, minus_end, name in sorted(found):
+            if start < free:
+                continue  # inside a longer name
+            span = _judge(flat, start, -minus_end, self._names[name])
+            free = -minus_end
+            if span is not None:
+                spans.append(span)
+        return spans
+
+    def _add(self, spelled: str, symbol: str, noisy: bool) -> None:
+        key = spelled.lower()
+        if noisy or key in NOISY:
+            confidence = _NOISY
+        elif key in COMMON:
+            confidence = _COMMON
+        else:
+            confidence = _NAME if " " in key else _WORD
+        known = self._names.get(key)
+        if known is not None:
+            symbols = tuple(sorted({*known.symbols, symbol}))
+            self._names[key] = _Name(known.spelled, symbols, min(known.confidence, confidence))
+        else:
+            self._names[key] = _Name(spelled, (symbol,), confidence)
+
+    def _listed(self, symbol: str) -> str:
+        """The symbol as the directory writes it: BRK.A as BRK-A."""
+        return (
+            symbol if symbol in self._tickers else self._classes.get(_plain_class(symbol), symbol)
+        )
+
+
+NOTHING_LISTED = Directory()
+
+
+def read_directory(path: Path | None) -> Directory:
+    """The directory of a CSV file: symbol, company, and if you like aliases (a|b) and sector.
+
+    Raises Refused with the line that does not fit.
+    """
+    if path is None:
+        return NOTHING_LISTED
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"TAPEWIRE_SYMBOLS_FILE={path}: expected a UTF-8 file: {error}") from None
+    rows = csv.DictReader(io.StringIO(text))
+    missing = {"symbol", "company"} - set(rows.fieldnames or ())
+    if missing:
+        raise Refused(
+            f"TAPEWIRE_SYMBOLS_FILE={path}: expected the columns symbol,company[,aliases][,sector],"
+            f" got {rows.fieldnames}"
+        )
+    listings: dict[str, Listing] = {}
+    for row in rows:
+        symbol, company = (row["symbol"] or "").strip(), (row["company"] or "").strip()
+        if not _SYMBOL.fullmatch(symbol) or not company or symbol in listings:
+            raise Refused(
+                f"TAPEWIRE_SYMBOLS_FILE={path}, line {rows.line_num}: expected a ticker in "
+                f"capitals, once, and its company, got {symbol[:40]!r}, {company[:40]!r}"
+            )
+        aliases = [each.strip() for each in (row.get("aliases") or "").split("|")]
+        listings[symbol] = Listing(
+            symbol, company, tuple(filter(None, aliases)), (row.get("sector") or "").strip()
+        )
+    return Directory(listings.values())
+
+
+def short_name(company: str) -> str:
+    """The name without article and legal form.
+
+    Examples
+    --------
+    >>> short_name("The Procter & Gamble Company"), short_name("Amazon.com  Inc.")
+    ('Procter & Gamble', 'Amazon')
+    """
+    words = company.translate(_FLAT).split()
+    if len(words) > 1 and words[0].lower() == "the":
+        words = words[1:]
+    while len(words) > 1 and words[-1].lower().strip(".,").replace(".", "") in {*LEGAL, "&", "and"}:
+        words = words[:-1]
+    return re.sub(r"\.com$", "", " ".join(words).rstrip(",."), flags=re.IGNORECASE)
+
+
+def _names(listing: Listing) -> Iterable[tuple[str, bool]]:
+    """Every spelling that is looked for, and whether it is marked noisy."""
+    company = short_name(listing.company)
+    words = company.split()
+    wanted = [(company, False)]
+    if len(words) == 2 and words[1].lower() in DESCRIPTIVE and words[0].lower() not in NOISY:
+        wanted.append((words[0], False))
+    wanted += [(a.rstrip("? ").translate(_FLAT), a.endswith("?")) for a in listing.aliases]
+    for name, noisy in wanted:
+        for spelled in {
+            name,
+            name.replace("&", "and"),
+            name.replace("-", " "),
+            name.replace("-", ""),
+            name.replace("'", ""),
+        }:
+            if len(spelled) > 1:
+                yield " ".join(spelled.split()), noisy
+
+
+def _judge(text: str, start: int, end: int, name: _Name) -> Span | None:
+    """The span, if the name may stand for the company there."""
+    written = text[start:end]
+    doubtful = name.confidence <= _COMMON
+    shouted, whispered = text.isupper(), text.islower()
+    if whispered:
+        if doubtful or _is_acronym(name.spelled):
+            return None
+    elif not shouted and not _has_capitals(written, name.spelled):
+        return None
+    rest = text[end : end + 40]
+    if _LEGAL_NEXT.match(rest):
+        return Span(start, end, name.symbols, _FULL)
+    before = text[max(0, start - 24) : start]
+    signed = bool(_SIGN_NEXT.match(rest) or _SIGN_BEFORE.search(before))
+    weak = not signed and (name.confidence == _NOISY or (doubtful and shouted))
+    prose = not shouted and bool(_SMALL_WORD_BEFORE.search(before))
+    return Span(start, end, name.symbols, name.confidence, weak, prose)
+
+
+def _has_capitals(written: str, spelled: str) -> bool:
+    """Whether each word that the directory writes with a capital has one."""
+    if _is_acronym(spelled):
+        return written == spelled
+    if len(written) != len(spelled) or written.isupper():
+        return written.isupper()
+    heads = [i for i in range(len(spelled)) if i == 0 or not spelled[i - 1].isalnum()]
+    return all(written[i].isupper() or not spelled[i].isupper() for i in heads)
+
+
+def _is_acronym(spelled: str) -> bool:
+    return spelled.isupper() and len(spelled) <= 4
+
+
+def _plain_class(symbol: str) -> str:
+    return symbol.replace("-", ".").replace("/", ".")
