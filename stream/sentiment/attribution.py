@@ -60,19 +60,20 @@ def cashtags(text: str) -> list[str]:
 
 
 def attribute(
-    headline: str, body: Sequence[str], given: Sequence[str], directory: Directory
+    headline: Sequence[str], body: Sequence[str], given: Sequence[str], directory: Directory
 ) -> Attribution:
-    """Symbols of an article: cleaned headline, sentences of the cleaned body, given symbols."""
-    sentences = [headline, *body]
+    """Symbols of an article: sentences of its cleaned headline and body, given symbols."""
+    sentences = [*headline, *body]
     known = frozenset(given)
-    spans = _resolve([directory.find(text, known) for text in sentences], known)
+    spans = _resolve(directory.find(sentences, known), known)
     confidence = dict.fromkeys(given, 1.0)
     for each in (span for found in spans for span in found):
         for symbol in each.symbols:
             confidence[symbol] = max(confidence.get(symbol, 0.0), each.confidence)
     units = [clauses(text, found) for text, found in zip(sentences, spans, strict=True)]
-    of_headline, of_body = _follow(units[0], [unit for each in units[1:] for unit in each])
-    named_first = {symbol for unit in units[0] for symbol in unit.named}
+    top = [unit for each in units[: len(headline)] for unit in each]
+    of_headline, of_body = _follow(top, [u for each in units[len(headline) :] for u in each])
+    named_first = {symbol for unit in top for symbol in unit.named}
     shares = Counter(symbol for each in of_body for symbol in each.weights)
     places = {
         symbol: (

@@ -18,7 +18,9 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +38,7 @@ CASHTAG = re.compile(
     r"(?![A-Za-z0-9$])"
 )
 _EXCHANGE = re.compile(
-    r"\b(?:NYSE|NASDAQ|AMEX|NYSEARCA|NYSE ?(?:American|Arca|MKT)|NASDAQ ?G[SM])\s?:\s?"
+    r"\b(?:NYSE|NASDAQ|AMEX|NYSEARCA|NYSE ?(?:American|Arca|MKT)|NASDAQ ?G[SM]) ?: ?"
     r"([A-Z]{1,5}(?:[.\-][A-Z])?)\b",
     re.IGNORECASE,
 )
@@ -59,6 +61,7 @@ _SIGN_BEFORE = re.compile(
     r"\s$",
     re.IGNORECASE,
 )
+_PRICE_BEFORE = re.compile(r"\bprice\s$", re.IGNORECASE)  # a price target, everybody's
 _SMALL_WORD_BEFORE = re.compile(r"(?:^|\s)[a-z][\w'-]*,?\s$")
 _FLAT = str.maketrans("’‘‑–—\u00a0", "''--- ")  # one for one: places stay
 
@@ -115,44 +118,60 @@ class Directory:
         """Eight hex digits of what is listed."""
         return hashlib.blake2b(repr(self.listings).encode(), digest_size=4).hexdigest()
 
-    def find(self, text: str, given: frozenset[str] = frozenset()) -> list[Span]:
-        """Places that name a symbol, in order; `given` tickers also count as written bare."""
-        spans = [
-            Span(m.start(), m.end(), (self._listed(m[1].upper()),), confidence)
-            for pattern, confidence in ((CASHTAG, _CASHTAG), (_EXCHANGE, _TAGGED))
-            for m in pattern.finditer(text)
-        ]
-        shouted = text.isupper()
+    def find(
+        self, sentences: Sequence[str], given: frozenset[str] = frozenset()
+    ) -> list[list[Span]]:
+        """Places that name a symbol, in order, a list a sentence (which has no line break).
+
+        Tickers in `given` also count as written bare.
+        """
+        found: list[list[Span]] = [[] for _ in sentences]
+        starts = [0, *accumulate(len(each) + 1 for each in sentences)]
+        text = "\n".join(sentences)
+
+        def place(start: int, end: int) -> tuple[int, int, int]:
+            line = bisect_right(starts, start) - 1
+            return line, start - starts[line], end - starts[line]
+
+        for pattern, confidence in ((CASHTAG, _CASHTAG), (_EXCHANGE, _TAGGED)):
+            for m in pattern.finditer(text):
+                line, start, end = place(*m.span())
+                found[line].append(Span(start, end, (self._listed(m[1].upper()),), confidence))
         for m in _BARE.finditer(text):
             symbol = m[1]
-            if symbol in TICKER_WORDS:
+            if symbol in TICKER_WORDS or not (symbol in given or symbol in self._tickers):
                 continue
-            listed = symbol in self._tickers and len(symbol) > 2 and not shouted
-            if symbol in given or listed:
-                spans.append(Span(m.start(), m.end(), (symbol,), _TICKER))
-        if self._names:
-            spans += self._named(text)
-        return sorted(spans)
-
-    def _named(self, text: str) -> list[Span]:
+            line, start, end = place(*m.span())
+            if symbol in given or (len(symbol) > 2 and not sentences[line].isupper()):
+                found[line].append(Span(start, end, (symbol,), _TICKER))
         flat = text.translate(_FLAT)
-        low = flat.lower()
-        if len(low) != len(flat):
-            low = "".join(c.lower() if len(c.lower()) == 1 else c for c in flat)
+        for first, last, name in self._names_in(flat):
+            line, start, end = place(first, last)
+            sentence = flat[starts[line] : starts[line + 1] - 1]
+            span = _judge(sentence, start, end, self._names[name])
+            if span is not None:
+                found[line].append(span)
+        for spans in found:
+            spans.sort()
+        return found
+
+    def _names_in(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Names at word boundaries, the longest where they overlap."""
+        if not self._names:
+            return
+        low = text.lower()
+        if len(low) != len(text):
+            low = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
         found = []
         for last, name in self._automaton.iter(low):
             start, end = last + 1 - len(name), last + 1
-            if not (start and low[start - 1].isalnum()) and not low[end : end + 1].isalnum():
+            if not low[end : end + 1].isalnum() and not (start and low[start - 1].isalnum()):
                 found.append((start, -end, name))
-        spans, free = [], 0
+        free = 0
         for start, minus_end, name in sorted(found):
-            if start < free:
-                continue  # inside a longer name
-            span = _judge(flat, start, -minus_end, self._names[name])
-            free = -minus_end
-            if span is not None:
-                spans.append(span)
-        return spans
+            if start >= free:
+                free = -minus_end
+                yield start, free, name
 
     def _add(self, spelled: str, symbol: str, noisy: bool) -> None:
         key = spelled.lower()
@@ -233,8 +252,10 @@ def _names(listing: Listing) -> Iterable[tuple[str, bool]]:
     company = short_name(listing.company)
     words = company.split()
     wanted = [(company, False)]
-    if len(words) == 2 and words[1].lower() in DESCRIPTIVE and words[0].lower() not in NOISY:
-        wanted.append((words[0], False))
+    if len(words) == 2 and words[1].lower() in DESCRIPTIVE:
+        short = words[0]
+        if len(short) > 3 and short.lower() not in NOISY and short.upper() not in TICKER_WORDS:
+            wanted.append((short, False))
     wanted += [(a.rstrip("? ").translate(_FLAT), a.endswith("?")) for a in listing.aliases]
     for name, noisy in wanted:
         for spelled in {
@@ -262,6 +283,8 @@ def _judge(text: str, start: int, end: int, name: _Name) -> Span | None:
     if _LEGAL_NEXT.match(rest):
         return Span(start, end, name.symbols, _FULL)
     before = text[max(0, start - 24) : start]
+    if name.confidence == _NOISY and _PRICE_BEFORE.search(before):
+        return None
     signed = bool(_SIGN_NEXT.match(rest) or _SIGN_BEFORE.search(before))
     weak = not signed and (name.confidence == _NOISY or (doubtful and shouted))
     prose = not shouted and bool(_SMALL_WORD_BEFORE.search(before))

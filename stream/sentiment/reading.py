@@ -56,7 +56,7 @@ def read(article: NewsArticle, directory: Directory = NOTHING_LISTED) -> Reading
     headline, body = " ".join(paragraphs(article.headline)), paragraphs(article.body)
     text = joined(headline, body)
     sentences = [each for line in body for each in split(line)][:MAX_SENTENCES]
-    found = attribute(headline, sentences, article.symbols, directory)
+    found = attribute(split(headline), sentences, article.symbols, directory)
     whole: tuple[Part, ...] = (Part(text, 1.0),)
     if len(text) > WINDOW_CHARS:
         whole = _parts([Part(headline, 1.0)], [Part(each, 1.0) for each in sentences])

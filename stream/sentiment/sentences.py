@@ -18,11 +18,14 @@ MAX_SENTENCES = 200  # of a body that are read
 _SENTENCE_CHARS = 1_000  # a longer one is cut
 _MAX_SPANS = 30  # a sentence of more is a list
 _CUT = re.compile(
-    r"(?P<strong>\s*;\s*|\s[-–—]+\s|,?\s(?:even\s)?(?:while|whilst|whereas|but|although|though|yet|"
-    r"however|because|after|when|as(?!\s(?:well|much|long|of)\b))\s)"
+    r"(?P<strong>\s*;\s*|\s[-–—]+\s|(?<!\bwell)(?<!\bmuch)(?<!\bsuch),?\s(?:even\s)?"
+    r"(?:while|whilst|whereas|but|although|though|yet|however|because|after|when|against|versus|"
+    r"compared with|as(?!\s(?:well|much|long|of)\b))\s)"
     r"|(?P<weak>,\s(?:and\s)?|\sand\s)",
     re.IGNORECASE,
 )
+_TICKER_END = re.compile(r"(?:\$\w{1,5}|\b[A-Z]{1,5})\.\Z")
+_CLASS = re.compile(r"[A-Z]{1,2}(?![A-Za-z])")
 _WORD = re.compile(r"[^\W_]+(?:['’.\-][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['’]s?\s")
 _FUNCTION_WORDS = (
@@ -41,11 +44,17 @@ class Unit(NamedTuple):
 
 def split(paragraph: str) -> list[str]:
     """The paragraph's sentences."""
+    found: list[str] = []
+    for raw in sentencex.segment("en", paragraph):
+        if found and _CLASS.match(raw) and _TICKER_END.search(found[-1]):
+            found[-1] += raw  # $BRK.B is no end of a sentence
+        else:
+            found.append(raw)
     return [
-        found
-        for raw in sentencex.segment("en", paragraph)
+        sentence
+        for raw in found
         for at in range(0, len(raw), _SENTENCE_CHARS)
-        if (found := raw[at : at + _SENTENCE_CHARS].strip())
+        if (sentence := raw[at : at + _SENTENCE_CHARS].strip())
     ]
 
 
