@@ -31,8 +31,11 @@ def plain(text: str) -> str:
     >>> plain("<p>AT&amp;T &lt; Verizon</p><script>x()</script><p>P/E < 10</p>").split()
     ['AT&T', '<', 'Verizon', 'P/E', '<', '10']
     """
-    for _ in range(2):
-        if _LOOKS_LIKE_HTML.search(text) is None:
-            return unescape(text)
-        text = unescape(_MARKUP.sub(lambda m: "\n\n" if m["block"] else "", text))
-    return text
+    once = unescape(_strip(text))
+    return once if _LOOKS_LIKE_HTML.search(once) is None else unescape(_strip(once))
+
+
+def _strip(text: str) -> str:
+    if _LOOKS_LIKE_HTML.search(text) is None:
+        return text
+    return _MARKUP.sub(lambda m: "\n\n" if m["block"] else "", text)

@@ -46,7 +46,7 @@ def split(paragraph: str) -> list[str]:
     """The paragraph's sentences."""
     found: list[str] = []
     for raw in sentencex.segment("en", paragraph):
-        if found and _CLASS.match(raw) and _TICKER_END.search(found[-1]):
+        if found and _CLASS.match(raw) and _TICKER_END.search(found[-1][-8:]):
             found[-1] += raw  # $BRK.B is no end of a sentence
         else:
             found.append(raw)

@@ -71,13 +71,16 @@ def record(event: NewsArticle, offset: int = 0, at: int | None = None) -> Rec:
     return Rec(encode(event), event.id.encode(), at // 1000, offset)
 
 
-def live(model: SentimentModel = LEXICON, *, clock_us: int = T0 + SECOND) -> SentimentStep:
+def live(
+    model: SentimentModel = LEXICON, *, clock_us: int = T0 + SECOND, **more: Any
+) -> SentimentStep:
     return SentimentStep(
         model,
         clock=lambda: clock_us,
         scoring_delay_us=SECOND,
         max_ahead_us=60 * SECOND,
         keep_us=7 * DAY,
+        **more,
     )
 
 

@@ -11,8 +11,7 @@ from collections import Counter
 
 import pytest
 
-from stream.sentiment.step import SentimentStep
-from tests.unit.sentiment.articles import DAY, LEXICON, SECOND, T0, article, scores
+from tests.unit.sentiment.articles import article, live, scores
 from tests.unit.sentiment.listed import DIRECTORY, HERE
 
 with (HERE / "pairs.csv").open(newline="") as _file:
@@ -23,16 +22,9 @@ FLOOR = 0.96  # of the other forms; the lexicon reaches 52 of 54
 
 def told_apart(pair: dict[str, str]) -> bool:
     """Whether the role scores the good one above 0 and the bad one below."""
-    step = SentimentStep(
-        LEXICON,
-        clock=lambda: T0 + SECOND,
-        scoring_delay_us=SECOND,
-        max_ahead_us=60 * SECOND,
-        keep_us=7 * DAY,
-        directory=DIRECTORY,
-    )
     one = article(headline=pair["headline"], body=pair["body"] or "", symbols=())
-    tone = {s.symbol: s.positive - s.negative for s in scores(step, one)}
+    found = scores(live(directory=DIRECTORY), one)
+    tone = {s.symbol: s.positive - s.negative for s in found}
     return tone.get(pair["good"], 0.0) > 0.0 > tone.get(pair["bad"], 0.0)
 
 
@@ -51,12 +43,7 @@ def test_signs_are_right_for_both_companies() -> None:
 
 @pytest.mark.parametrize("given", [("AAPL", "MSFT"), ("MSFT", "AAPL")])
 def test_given_symbols_are_told_apart_by_their_names(given: tuple[str, ...]) -> None:
-    pair = {"good": "AAPL", "bad": "MSFT", "headline": "Apple beats while Microsoft misses"}
-    assert told_apart({**pair, "body": ""})
-    one = article(headline=pair["headline"], symbols=given)
-    step = SentimentStep(
-        LEXICON, clock=None, scoring_delay_us=1, max_ahead_us=1, keep_us=DAY, directory=DIRECTORY
-    )
-    tone = {s.symbol: s.positive - s.negative for s in scores(step, one)}
+    one = article(headline="Apple beats while Microsoft misses", symbols=given)
+    tone = {s.symbol: s.positive - s.negative for s in scores(live(directory=DIRECTORY), one)}
     assert tone["AAPL"] > 0.3
     assert tone["MSFT"] < -0.3
