@@ -10,6 +10,8 @@
 | AAPL | 0.8 | in capitals; given, or listed with three letters and no everyday word |
 | Apple | 0.7 | an everyday word too: capitals, in a text that has small letters |
 | Target | 0.6 | the noisiest: a second sign (Corp, shares, a verb of companies, another mention) |
+
+A broker that rates another company ("upgraded at Citi") counts when something else names it too.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import NamedTuple
 import ahocorasick
 
 from stream.errors import Refused
-from stream.sentiment.words import COMMON, DESCRIPTIVE, LEGAL, NOISY, TICKER_WORDS
+from stream.sentiment.words import BROKERS, COMMON, DESCRIPTIVE, LEGAL, NOISY, TICKER_WORDS
 
 _TAGGED, _CASHTAG, _FULL, _NAME, _WORD, _TICKER, _COMMON, _NOISY = (
     1.0, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6,
@@ -51,7 +53,7 @@ _LEGAL_NEXT = re.compile(
     re.IGNORECASE,
 )
 _SIGN_NEXT = re.compile(
-    r"(?:'s)?\s(?:shares?|stock|stores?|ceo|cfo|earnings|beats|misses|reports|reported|posts|says|"
+    r"(?:'s)?\s(?:shares?|stock(?!\smarket)|stores?|ceo|cfo|earnings|beats|misses|reports|reported|posts|says|"
     r"said|raises|raised|announce[sd]|unveils|acquires|sues|sued|plunges|soars|tumbles|surges)\b"
     r"|\s?\((?:NYSE|NASDAQ)",
     re.IGNORECASE,
@@ -59,6 +61,16 @@ _SIGN_NEXT = re.compile(
 _SIGN_BEFORE = re.compile(
     r"\b(?:shares (?:of|in)|stock of|retailer|company|maker|chipmaker|lender|carrier|insurer|rival)"
     r"\s$",
+    re.IGNORECASE,
+)
+_RATED_BY = re.compile(
+    r"\b(?:analysts?|buy|coverage|cut|hold|initiated|neutral|outperform|overweight|raised|rat(?:ed|ing)|"
+    r"reiterated|resumed|sell|started|target|underperform|underweight|(?:up|down)graded?)\b"
+    r"[^.;]{0,40}\b(?:at|by|from)\s$",
+    re.IGNORECASE,
+)
+_RATES = re.compile(
+    r"(?:'s)?\s(?:analysts?|upgrades|downgrades|initiates|reiterates|resumes|rates)\b",
     re.IGNORECASE,
 )
 _PRICE_BEFORE = re.compile(r"\bprice\s$", re.IGNORECASE)  # a price target, everybody's
@@ -280,14 +292,15 @@ def _judge(text: str, start: int, end: int, name: _Name) -> Span | None:
     elif not shouted and not _has_capitals(written, name.spelled):
         return None
     rest = text[end : end + 40]
+    before = text[max(0, start - 64) : start]
+    rates = written.lower() in BROKERS and bool(_RATED_BY.search(before) or _RATES.match(rest))
     if _LEGAL_NEXT.match(rest):
-        return Span(start, end, name.symbols, _FULL)
-    before = text[max(0, start - 24) : start]
+        return Span(start, end, name.symbols, _FULL, weak=rates)
     if name.confidence == _NOISY and _PRICE_BEFORE.search(before):
         return None
     signed = bool(_SIGN_NEXT.match(rest) or _SIGN_BEFORE.search(before))
-    weak = not signed and (name.confidence == _NOISY or (doubtful and shouted))
-    prose = not shouted and bool(_SMALL_WORD_BEFORE.search(before))
+    weak = rates or (not signed and (name.confidence == _NOISY or (doubtful and shouted)))
+    prose = not (shouted or rates) and bool(_SMALL_WORD_BEFORE.search(before))
     return Span(start, end, name.symbols, name.confidence, weak, prose)
 
 

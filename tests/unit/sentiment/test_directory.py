@@ -83,6 +83,26 @@ def test_the_noisiest_names_need_a_second_sign(
 @pytest.mark.parametrize(
     ("text", "given", "expected"),
     [
+        ("Disney upgraded at Citigroup", (), {"DIS"}),
+        ("Disney price target raised to $90 at Bank of America", (), {"DIS"}),
+        ("Wells Fargo analyst lifts Disney to overweight", (), {"DIS"}),
+        ("Citigroup downgrades Bank of America", (), {"BAC"}),
+        ("Wells Fargo downgraded by Citigroup", (), {"WFC"}),
+        ("Citigroup cuts jobs", (), {"C"}),
+        ("Disney upgraded at Citigroup", ("C",), {"C", "DIS"}),
+        ("Apple upgrades its phones", (), {"AAPL"}),
+        ("Total Stock Market ETF", (), set()),
+    ],
+)
+def test_a_broker_that_rates_is_no_subject(
+    text: str, given: tuple[str, ...], expected: set[str]
+) -> None:
+    assert named(text, given=given) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
         ("AAPL beats", (), {"AAPL"}),
         ("aapl beats", (), set()),
         ("C, T and V are letters; IT IS ON, ALL OF IT", (), set()),
