@@ -16,9 +16,7 @@ A broker that rates another company ("upgraded at Citi") counts when something e
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,21 +26,19 @@ from typing import NamedTuple
 
 import ahocorasick
 
-from stream.errors import Refused
-from stream.sentiment.words import BROKERS, COMMON, DESCRIPTIVE, LEGAL, NOISY, TICKER_WORDS
+from stream.sentiment.listings import FLAT, Listing, read_listings, spellings
+from stream.sentiment.words import BROKERS, COMMON, NOISY, TICKER_WORDS
 
 _TAGGED, _CASHTAG, _FULL, _NAME, _WORD, _TICKER, _COMMON, _NOISY = (
     1.0, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6,
 )  # fmt: skip
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}")
 CASHTAG = re.compile(
     r"(?<![A-Za-z0-9$])\$([A-Za-z][A-Za-z0-9]{0,5}(?:[.\-](?:[A-Za-z]|[A-Z]{2})|[-/]USDT?)?)"
     r"(?![A-Za-z0-9$])"
 )
-_EXCHANGE = re.compile(
-    r"\b(?:NYSE|NASDAQ|AMEX|NYSEARCA|NYSE ?(?:American|Arca|MKT)|NASDAQ ?G[SM]) ?: ?"
-    r"([A-Z]{1,5}(?:[.\-][A-Z])?)\b",
-    re.IGNORECASE,
+_EXCHANGE = re.compile(  # with spaces only in brackets: "Nasdaq: A look ahead"
+    r"(?:\((?i:NYSE|NASDAQ|AMEX|NYSEARCA|NYSE (?:American|Arca|MKT)|NASDAQ ?G[SM]) ?: ?"
+    r"|\b(?:NYSE|NASDAQ|AMEX):)([A-Z]{1,5}(?:[.\-][A-Z])?)(?!\w)"
 )
 _BARE = re.compile(
     r"(?<![\w$.\-/&])([A-Z][A-Z0-9]{1,5}(?:[.\-/][A-Z0-9]{1,4})?|[0-9][A-Z0-9]{1,7})(?![\w&])"
@@ -53,8 +49,9 @@ _LEGAL_NEXT = re.compile(
     re.IGNORECASE,
 )
 _SIGN_NEXT = re.compile(
-    r"(?:'s)?\s(?:shares?|stock(?!\smarket)|stores?|ceo|cfo|earnings|beats|misses|reports|reported|posts|says|"
-    r"said|raises|raised|announce[sd]|unveils|acquires|sues|sued|plunges|soars|tumbles|surges)\b"
+    r"(?:'s)?\s(?:shares?|stock(?!\smarket)|stores?|ceo|cfo|earnings|beats|misses|reports|reported|"
+    r"posts|says|said|raises|raised|announce[sd]|unveils|acquires|sues|sued|plunges|soars|tumbles|"
+    r"surges)\b"
     r"|\s?\((?:NYSE|NASDAQ)",
     re.IGNORECASE,
 )
@@ -64,8 +61,9 @@ _SIGN_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _RATED_BY = re.compile(
-    r"\b(?:analysts?|buy|coverage|cut|hold|initiated|neutral|outperform|overweight|raised|rat(?:ed|ing)|"
-    r"reiterated|resumed|sell|started|target|underperform|underweight|(?:up|down)graded?)\b"
+    r"\b(?:analysts?|buy|coverage|cut|hold|initiated|neutral|outperform|overweight|raised|"
+    r"rat(?:ed|ing)|reiterated|resumed|sell|started|target|underperform|underweight|"
+    r"(?:up|down)graded?)\b"
     r"[^.;]{0,40}\b(?:at|by|from)\s$",
     re.IGNORECASE,
 )
@@ -75,16 +73,6 @@ _RATES = re.compile(
 )
 _PRICE_BEFORE = re.compile(r"\bprice\s$", re.IGNORECASE)  # a price target, everybody's
 _SMALL_WORD_BEFORE = re.compile(r"(?:^|\s)[a-z][\w'-]*,?\s$")
-_FLAT = str.maketrans("’‘‑–—\u00a0", "''--- ")  # one for one: places stay
-
-
-class Listing(NamedTuple):
-    """A row of the directory; an alias that ends in `?` needs a second sign."""
-
-    symbol: str
-    company: str
-    aliases: tuple[str, ...] = ()
-    sector: str = ""
 
 
 class Span(NamedTuple):
@@ -117,7 +105,7 @@ class Directory:
         self._tickers = frozenset(each.symbol for each in self.listings)
         self._classes = {_plain_class(symbol): symbol for symbol in sorted(self._tickers)}
         for listing in self.listings:
-            for spelled, noisy in _names(listing):
+            for spelled, noisy in spellings(listing):
                 self._add(spelled, listing.symbol, noisy)
         self._automaton = ahocorasick.Automaton()
         for name in self._names:
@@ -156,7 +144,7 @@ class Directory:
             line, start, end = place(*m.span())
             if symbol in given or (len(symbol) > 2 and not sentences[line].isupper()):
                 found[line].append(Span(start, end, (symbol,), _TICKER))
-        flat = text.translate(_FLAT)
+        flat = text.translate(FLAT)
         for first, last, name in self._names_in(flat):
             line, start, end = place(first, last)
             sentence = flat[starts[line] : starts[line + 1] - 1]
@@ -211,74 +199,8 @@ NOTHING_LISTED = Directory()
 
 
 def read_directory(path: Path | None) -> Directory:
-    """The directory of a CSV file: symbol, company, and if you like aliases (a|b) and sector.
-
-    Raises Refused with the line that does not fit.
-    """
-    if path is None:
-        return NOTHING_LISTED
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"TAPEWIRE_SYMBOLS_FILE={path}: expected a UTF-8 file: {error}") from None
-    rows = csv.DictReader(io.StringIO(text))
-    missing = {"symbol", "company"} - set(rows.fieldnames or ())
-    if missing:
-        raise Refused(
-            f"TAPEWIRE_SYMBOLS_FILE={path}: expected the columns symbol,company[,aliases][,sector],"
-            f" got {rows.fieldnames}"
-        )
-    listings: dict[str, Listing] = {}
-    for row in rows:
-        symbol, company = (row["symbol"] or "").strip(), (row["company"] or "").strip()
-        if not _SYMBOL.fullmatch(symbol) or not company or symbol in listings:
-            raise Refused(
-                f"TAPEWIRE_SYMBOLS_FILE={path}, line {rows.line_num}: expected a ticker in "
-                f"capitals, once, and its company, got {symbol[:40]!r}, {company[:40]!r}"
-            )
-        aliases = [each.strip() for each in (row.get("aliases") or "").split("|")]
-        listings[symbol] = Listing(
-            symbol, company, tuple(filter(None, aliases)), (row.get("sector") or "").strip()
-        )
-    return Directory(listings.values())
-
-
-def short_name(company: str) -> str:
-    """The name without article and legal form.
-
-    Examples
-    --------
-    >>> short_name("The Procter & Gamble Company"), short_name("Amazon.com  Inc.")
-    ('Procter & Gamble', 'Amazon')
-    """
-    words = company.translate(_FLAT).split()
-    if len(words) > 1 and words[0].lower() == "the":
-        words = words[1:]
-    while len(words) > 1 and words[-1].lower().strip(".,").replace(".", "") in {*LEGAL, "&", "and"}:
-        words = words[:-1]
-    return re.sub(r"\.com$", "", " ".join(words).rstrip(",."), flags=re.IGNORECASE)
-
-
-def _names(listing: Listing) -> Iterable[tuple[str, bool]]:
-    """Every spelling that is looked for, and whether it is marked noisy."""
-    company = short_name(listing.company)
-    words = company.split()
-    wanted = [(company, False)]
-    if len(words) == 2 and words[1].lower() in DESCRIPTIVE:
-        short = words[0]
-        if len(short) > 3 and short.lower() not in NOISY and short.upper() not in TICKER_WORDS:
-            wanted.append((short, False))
-    wanted += [(a.rstrip("? ").translate(_FLAT), a.endswith("?")) for a in listing.aliases]
-    for name, noisy in wanted:
-        for spelled in {
-            name,
-            name.replace("&", "and"),
-            name.replace("-", " "),
-            name.replace("-", ""),
-            name.replace("'", ""),
-        }:
-            if len(spelled) > 1:
-                yield " ".join(spelled.split()), noisy
+    """The directory of a CSV file (`listings`). Raises Refused where a line does not fit."""
+    return NOTHING_LISTED if path is None else Directory(read_listings(path))
 
 
 def _judge(text: str, start: int, end: int, name: _Name) -> Span | None:

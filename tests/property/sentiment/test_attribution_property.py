@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from models.sentiment.model import Probabilities
 from stream.sentiment.attribution import MAX_SYMBOLS
-from stream.sentiment.directory import Directory, Listing
+from stream.sentiment.directory import Directory
+from stream.sentiment.listings import Listing
 from stream.sentiment.reading import MAX_TEXTS, read, weigh
 from stream.sentiment.sentences import clauses, split
 from stream.sentiment.text import one_line, paragraphs

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stream.errors import Refused
-from stream.sentiment.directory import Directory, Listing, read_directory, short_name
+from stream.sentiment.directory import Directory, read_directory
+from stream.sentiment.listings import Listing, short_name
 from stream.sentiment.reading import read
 from tests.unit.sentiment.articles import article
 from tests.unit.sentiment.listed import DIRECTORY
@@ -110,7 +111,9 @@ def test_a_broker_that_rates_is_no_subject(
         ("$C, $T, $V, $ON and $ALL", (), {"C", "T", "V", "ON", "ALL"}),
         ("ALL eyes on earnings", ("ALL",), {"ALL"}),
         ("An article about nobody", ("C",), {"C"}),
-        ("Results (NYSE: C) and (Nasdaq:AAPL)", (), {"C", "AAPL"}),
+        ("Results (NYSE: C)", (), {"C"}),
+        ("Results (NYSE:C), NASDAQ:AAPL. (nasdaq: MSFT)", (), {"C", "AAPL", "MSFT"}),
+        ("Nasdaq: A look ahead; NYSE: it fell (NYSE: it fell)", (), set()),
         ("MSFT BEATS, SAYS A TEXT WITHOUT SMALL LETTERS", (), set()),
         ("$BRK.B and $BRK-B", (), {"BRK-B"}),
         ("XYZ beats", (), set()),
