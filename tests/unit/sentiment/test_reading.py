@@ -81,21 +81,24 @@ def test_a_long_text_is_read_in_windows_and_its_headline_weighs_two_thirds() -> 
     assert all(len(part.text) <= WINDOW_CHARS for part in found[1:])
 
 
-def test_a_clause_weighs_more_than_its_followers_and_a_shared_one_less() -> None:
-    filler = "This sentence is long, says little of use, and fills the window. " * 5
-    body = f"Pfizer fell. {filler}Apple met Pfizer. {filler}"
-    _, first, second = parts("PFE", "Pfizer slumps", body)
-    assert first.text.startswith("Pfizer fell.")
-    assert first.weight > second.weight
+LONG = "and " + "said so in a sentence that fills a window of its own " * 7
+
+
+def test_a_sentence_that_follows_weighs_half_and_a_shared_one_its_share() -> None:
+    _, named, follows, shared = parts(
+        "PFE", "Pfizer slumps", f"Pfizer fell {LONG}. It {LONG}. Home Depot met Pfizer {LONG}."
+    )
+    assert (named.weight, follows.weight, shared.weight) == pytest.approx((0.5, 0.25, 0.25))
 
 
 def test_an_article_has_a_bounded_number_of_texts_and_the_most_relevant_symbols_have_them() -> None:
-    names = [listing.company for listing in DIRECTORY.listings]
-    body = " ".join(f"{name} rose by {i} percent on the day." for i, name in enumerate(names))
-    found = read(article(headline="Pfizer leads the market", body=body, symbols=()), DIRECTORY)
+    names = [listing.company for listing in DIRECTORY.listings[:24]]
+    body = " ".join(f"{name} rose {LONG}. It was {i} {LONG}." for i, name in enumerate(names))
+    found = read(article(headline="Boeing leads the market", body=body, symbols=()), DIRECTORY)
     texts = {part.text for each in found.mentions for part in found.of(each.symbol)}
-    assert 15 < len(texts) <= MAX_TEXTS
-    assert found.of("PFE")[0].text == "Pfizer leads the market"
+    assert MAX_TEXTS - 4 < len(texts) <= MAX_TEXTS
+    assert found.of("BA")[0].text == "Boeing leads the market"
+    assert found.of(found.mentions[-1].symbol) == found.whole
 
 
 def test_the_order_of_given_symbols_changes_nothing() -> None:

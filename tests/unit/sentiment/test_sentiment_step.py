@@ -344,6 +344,15 @@ def test_a_part_that_breaks_the_model_leaves_the_others_of_its_article() -> None
     assert by["b", "PFE"].model == "none"
 
 
+def test_a_part_that_breaks_the_model_is_out_of_its_symbols_mean() -> None:
+    step = live(Brittle(), directory=DIRECTORY)
+    whole, bare = scores(
+        step, article("a", "Apple beats", body="Apple sells poison."), article("b", "Apple beats")
+    )
+    assert whole.model == "brittle-7"
+    assert (whole.negative, whole.positive) == (bare.negative, bare.positive)
+
+
 def test_an_article_about_no_symbol_is_not_scored() -> None:
     model = Brittle()
     assert scores(live(model), article(symbols=())) == []
