@@ -137,13 +137,7 @@ class Directory:
             for m in pattern.finditer(text):
                 line, start, end = place(*m.span())
                 found[line].append(Span(start, end, (self._listed(m[1].upper()),), confidence))
-        for m in _BARE.finditer(text):
-            symbol = m[1]
-            if symbol in TICKER_WORDS or not (symbol in given or symbol in self._tickers):
-                continue
-            line, start, end = place(*m.span())
-            if symbol in given or (len(symbol) > 2 and not sentences[line].isupper()):
-                found[line].append(Span(start, end, (symbol,), _TICKER))
+        taken = set()
         flat = text.translate(FLAT)
         for first, last, name in self._names_in(flat):
             line, start, end = place(first, last)
@@ -151,6 +145,15 @@ class Directory:
             span = _judge(sentence, start, end, self._names[name])
             if span is not None:
                 found[line].append(span)
+                taken.add((line, start, end))
+        for m in _BARE.finditer(text):
+            symbol = m[1]
+            if symbol in TICKER_WORDS or not (symbol in given or symbol in self._tickers):
+                continue
+            line, start, end = place(*m.span())
+            listed = len(symbol) > 2 and not sentences[line].isupper()
+            if symbol in given or (listed and (line, start, end) not in taken):
+                found[line].append(Span(start, end, (symbol,), _TICKER))
         for spans in found:
             spans.sort()
         return found

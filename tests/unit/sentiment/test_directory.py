@@ -91,6 +91,8 @@ def test_the_noisiest_names_need_a_second_sign(
         ("Wells Fargo downgraded by Citigroup", (), {"WFC"}),
         ("Citigroup cuts jobs", (), {"C"}),
         ("Disney upgraded at Citigroup", ("C",), {"C", "DIS"}),
+        ("Disney upgraded at HSBC", (), {"DIS"}),
+        ("HSBC cuts jobs", (), {"HSBC"}),
         ("Apple upgrades its phones", (), {"AAPL"}),
         ("Total Stock Market ETF", (), set()),
     ],
