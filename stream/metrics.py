@@ -32,6 +32,7 @@ RETENTION_S = Gauge(
     "tapewire_retention_seconds", "How long the broker keeps a topic's records", ["topic"]
 )
 WITHOUT_SYMBOL = Counter("tapewire_articles_without_symbol", "Articles that name no symbol")
+UNSCORED = Counter("tapewire_articles_unscored", "Articles that no model may score", ["reason"])
 MODEL_FAILURES = Counter(
     "tapewire_sentiment_failures", "Texts that a sentiment model failed on", ["model"]
 )

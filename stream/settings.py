@@ -127,6 +127,15 @@ class Settings(BaseSettings):
     score_cache_s: Annotated[int, Field(ge=0, le=86_400)] = Field(
         900, description="how long Redis keeps the score of a text; 0: it is not asked"
     )
+    symbols_file: Path | None = Field(
+        None, description="CSV of symbol, company, aliases (a|b), sector: names found in articles"
+    )
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = Field(
+        ("en",), description="an article whose lang is another is unscorable; []: none is"
+    )
+    unscorable: Literal["neutral", "refuse"] = Field(
+        "neutral", description="articles in other languages or without words: neutral, by no model"
+    )
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")
     lateness_s: Annotated[float, Field(ge=0, le=3600)] = Field(

@@ -14,6 +14,7 @@ from stream.datasets.slices import with_clock
 from stream.engine.topics import partition_of
 from stream.events import MARKET_KEY, Bar, ClockTick, SentimentScored, Tick, decode
 from stream.sentiment.judge import Judge
+from stream.sentiment.opinions import Opinions
 from stream.sentiment.step import SentimentStep
 from training.stored import Stored
 
@@ -71,7 +72,7 @@ def stored_history(dataset: Dataset, n_partitions: int = 1) -> list[tuple[int, I
 
 def _scored(news: list[Record], n_partitions: int) -> list[list[Stored]]:
     step = SentimentStep(
-        Judge(load_sentiment_model("lexicon")),
+        Opinions(Judge(load_sentiment_model("lexicon"))),
         clock=None,
         scoring_delay_us=1_000_000,
         max_ahead_us=60_000_000,

@@ -30,6 +30,7 @@ def rescore(
     from models.sentiment.model import load_sentiment_model
     from stream.features.vector import FEATURE_SETS
     from stream.sentiment.agent import sentiment_step
+    from stream.sentiment.directory import read_directory
     from stream.sentiment.judge import Judge
     from training.rescore import rescore as run
 
@@ -38,6 +39,7 @@ def rescore(
         loaded = load_sentiment_model(model)
     except ValueError as error:
         raise Refused(f"--model: {error}") from None
+    directory = read_directory(settings.symbols_file)
     end = datetime.now(UTC) if until is None else moment(utc_micros(until) or 0)
     with step_progress("rescore") as bar:
 
@@ -51,7 +53,9 @@ def rescore(
             since=moment(utc_micros(since) or 0),
             until=end,
             limit=limit,
-            make_step=lambda model: sentiment_step(settings, Judge(model), live=False),
+            make_step=lambda model: sentiment_step(
+                settings, Judge(model), live=False, directory=directory
+            ),
             keep_us=FEATURE_SETS[settings.feature_set].news_window.us,
             progress=progress,
         )

@@ -10,9 +10,11 @@ from stream.engine.step import RoleSpec
 from stream.features.vector import FEATURE_SETS
 from stream.sentiment.cache import Note, caching
 from stream.sentiment.choice import choose
+from stream.sentiment.directory import NOTHING_LISTED, Directory, read_directory
 from stream.sentiment.guarded import GuardedStep, references
 from stream.sentiment.guards import Guard
 from stream.sentiment.judge import Judge
+from stream.sentiment.opinions import Opinions
 from stream.sentiment.step import SentimentStep
 from stream.settings import Settings
 
@@ -20,12 +22,14 @@ from stream.settings import Settings
 async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the role until `stop` or a signal."""
     live = settings.mode == "live"
+    directory = read_directory(settings.symbols_file)
     with caching(settings) as (wrap, note):
         judge = await asyncio.to_thread(choose, settings, wrap)
         guard = Guard(references(*judge.models))
 
         def make_step(partition: int) -> GuardedStep:
-            return GuardedStep(sentiment_step(settings, judge, live=live, note=note), guard)
+            step = sentiment_step(settings, judge, live=live, directory=directory, note=note)
+            return GuardedStep(step, guard)
 
         spec = RoleSpec("sentiment", ("news",), make_step, outputs=("sentiment", "dead-letters"))
         await run_role(settings, spec, stop=stop)
@@ -36,14 +40,15 @@ def sentiment_step(
     judge: Judge,
     *,
     live: bool,
+    directory: Directory = NOTHING_LISTED,
     note: Note = lambda text, symbols: None,
 ) -> SentimentStep:
     """A partition's step as `settings` want it; not `live`, scoring takes `scoring_delay_s`."""
     return SentimentStep(
-        judge,
+        Opinions(judge, directory=directory, languages=settings.languages, about=note),
         clock=(lambda: time.time_ns() // 1000) if live else None,
         scoring_delay_us=int(settings.scoring_delay_s * 1e6),
         max_ahead_us=int(settings.max_ahead_s * 1e6),
         keep_us=FEATURE_SETS[settings.feature_set].news_window.us,
-        about=note,
+        refuse_unscorable=settings.unscorable == "refuse",
     )

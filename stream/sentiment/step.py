@@ -7,7 +7,6 @@ got it, in a replay the availability that the loader assumed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,10 +17,11 @@ from stream import metrics
 from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
-from stream.sentiment.attribution import mentions
-from stream.sentiment.judge import Judge, Judged
+from stream.sentiment.judge import NO_MODEL
+from stream.sentiment.opinions import Fresh, Opinions
+from stream.sentiment.reading import Reading
 from stream.sentiment.state import Articles, Known
-from stream.sentiment.text import clean, one_line, text_hash
+from stream.sentiment.text import one_line, text_hash
 
 MAX_BYTES = 4 * 1024 * 1024  # of one record, unknown fields included
 
@@ -33,31 +33,30 @@ class SentimentStep:
     ----------
     clock : now, in microseconds; None in a replay, where scoring takes `scoring_delay_us`.
     keep_us : how long an article is remembered: the longest news window of the feature set.
-    about : told the symbols of a text before it is scored.
+    refuse_unscorable : what cannot be scored is rejected, not neutral.
     """
 
     def __init__(
         self,
-        judge: Judge,
+        opinions: Opinions,
         *,
         clock: Callable[[], int] | None,
         scoring_delay_us: int,
         max_ahead_us: int,
         keep_us: int,
-        about: Callable[[str, Iterable[str]], None] = lambda text, symbols: None,
+        refuse_unscorable: bool = False,
     ) -> None:
-        self._about = about
         self.n_without_symbol = 0
-        self._judge = judge
+        self._opinions = opinions
         self._clock = clock
         self._scoring_delay_us = scoring_delay_us
         self._max_ahead_us = max_ahead_us
         self._articles = Articles(keep_us)
-        self._judged: dict[tuple[str, str], Judged] = {}  # by model and text
+        self._refuse_unscorable = refuse_unscorable
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
         """Score the chunk's texts in one batch a model, off the event loop."""
-        wanted: dict[str, dict[str, None]] = {}
+        fresh: dict[bytes | None, Fresh] = {}
         for record in records:
             try:
                 article = self._decode(record)
@@ -67,15 +66,8 @@ class SentimentStep:
             if article.status != "retracted" and (
                 known is None or article.revision > known.revision
             ):
-                text = clean(article.headline, article.body)
-                wanted.setdefault(self._judge.model_of(article.id), {})[text] = None
-                self._about(text, (each.symbol for each in mentions(article)))
-                self._about(text, () if known is None else known.symbols)
-        self._judged = {}
-        with metrics.STAGE_S.labels("sentiment", "model").time():
-            for model, texts in wanted.items():
-                judged = await asyncio.to_thread(self._judge.judge, model, list(texts))
-                self._judged |= zip(((model, text) for text in texts), judged, strict=True)
+                fresh[record.value] = Fresh(article, () if known is None else known.symbols)
+        await self._opinions.prepare(fresh)
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Emit one SentimentScored a symbol; an old revision is a duplicate.
@@ -91,14 +83,18 @@ class SentimentStep:
         known = self._articles.find(article.id)
         if known is not None and article.revision <= known.revision:
             return Outcome.DUPLICATE
+        reading = self._opinions.reading(record.value, article)
+        retracted = article.status == "retracted"
+        why = None if retracted else self._opinions.why_unscorable(article, reading)
+        if why is not None:
+            self._refuse_or_count(why, article)
         before = {} if known is None else known.symbols
-        now = {m.symbol: m.relevance for m in mentions(article)}
+        now = {m.symbol: m.relevance for m in reading.mentions}
         if article.status == "retracted":
             now = {**before, **now}
         elif not now:
             now = {symbol: share for symbol, share in before.items() if share > 0.0}
-        text = clean(article.headline, article.body)
-        fingerprint = text_hash(text or article.headline)
+        fingerprint = text_hash(reading.text or article.headline)
         original = known is not None and known.text_hash == fingerprint
         self._articles.put(
             article.id,
@@ -115,15 +111,25 @@ class SentimentStep:
             self.n_without_symbol += 1
             metrics.WITHOUT_SYMBOL.inc()
             return Outcome.APPLIED
-        self._send(article, kafka_us, available, text, fingerprint, now, before, out)
+        self._send(article, kafka_us, available, reading, why, fingerprint, now, before, out)
         return Outcome.APPLIED
+
+    def _refuse_or_count(self, why: str, article: NewsArticle) -> None:
+        if not self._refuse_unscorable:
+            metrics.UNSCORED.labels(why).inc()
+        elif why == "language":
+            expected = ", ".join(self._opinions.languages)
+            raise Rejected(f"Expected a text in {expected}, got {article.lang!r} - at `$.lang`")
+        else:
+            raise Rejected("Expected a text with words, got none - at `$.headline`")
 
     def _send(
         self,
         article: NewsArticle,
         kafka_us: int,
         available: int,
-        text: str,
+        reading: Reading,
+        why: str | None,
         fingerprint: str,
         now: Mapping[str, float],
         before: Mapping[str, float],
@@ -132,13 +138,15 @@ class SentimentStep:
         replay = self._clock is None
         scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
         at = max(available, scored_at)
-        chosen = self._judge.model_of(article.id)
+        chosen = self._opinions.judge.model_of(article.id)
         for symbol in sorted({*now, *before}):
             status = article.status if symbol in now else "retracted"
             score, model, duplicate = NEUTRAL, chosen, False
             if status != "retracted":
-                known = self._judged.get((chosen, text))
-                score, model = known or self._judge.judge(chosen, [text])[0]
+                if why is not None:
+                    model = f"{NO_MODEL}:{why}"
+                else:
+                    score, model = self._opinions.of(article, reading, symbol)
                 duplicate = self._articles.is_reprint(fingerprint, symbol, article.id)
             scored = SentimentScored(
                 article_id=article.id,
@@ -156,7 +164,7 @@ class SentimentStep:
                 model=model,
                 text_hash=fingerprint,
                 headline=one_line(article.headline),
-                n_chars=len(text),
+                n_chars=len(reading.text),
                 duplicate=duplicate,
                 assumed_times=replay,
             )
@@ -196,9 +204,10 @@ class SentimentStep:
         return self._articles.take_changes()
 
     def meta(self) -> dict[str, Any]:
-        """The model, the latest availability in microseconds, and articles without a symbol."""
+        """Model, directory, the latest availability in microseconds, articles without a symbol."""
         return {
-            "model": self._judge.name,
+            "model": self._opinions.judge.name,
+            "directory": self._opinions.directory.digest,
             "latest": self._articles.latest,
             "without_symbol": self.n_without_symbol,
         }

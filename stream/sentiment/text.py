@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 import unicodedata
 
-MAX_CHARS = 2_000  # of headline and body together that a model sees
+from stream.sentiment.markup import plain
+
+MAX_CHARS = 2_000  # of headline and body together that a model sees at once
+BODY_CHARS = 20_000  # of a body without its markup that are read
+_RAW_CHARS = 100_000  # of a body with its markup
+_PARAGRAPH = re.compile(r"\n\s*\n")
 _LINK = re.compile(r"https?://\S*|www\.\S+")
 _SPACES = re.compile(r"\s+")
 _REPOST = re.compile(r"^(rt\s+@\w+:?\s*)+", re.IGNORECASE)
@@ -15,15 +19,35 @@ _NOT_WORD = re.compile(r"[^\w$%]+")
 
 
 def clean(headline: str, body: str = "") -> str:
-    """One line: entities resolved, links dropped, control characters and spaces collapsed.
+    """One line: markup and links dropped, control characters and spaces collapsed.
 
     Examples
     --------
-    >>> clean("AT&amp;T  wins\\x00 contract", "See https://example.org/a for more")
+    >>> clean("AT&amp;T  wins\\x00 contract", "<p>See https://example.org/a for more</p>")
     'AT&T wins contract. See for more'
     """
-    text = f"{headline}. {body[: 4 * MAX_CHARS]}" if body else headline
-    return one_line(_LINK.sub(" ", html.unescape(text)))[:MAX_CHARS].rstrip()
+    return joined(" ".join(paragraphs(headline)), paragraphs(body))
+
+
+def joined(headline: str, body: list[str]) -> str:
+    """Headline and paragraphs, cleaned before, as one text of at most MAX_CHARS."""
+    return ". ".join(filter(None, (headline, " ".join(body))))[:MAX_CHARS].rstrip()
+
+
+def paragraphs(text: str) -> list[str]:
+    """Cleaned paragraphs, BODY_CHARS in all at most."""
+    found, left = [], BODY_CHARS
+    for raw in _PARAGRAPH.split(plain(text[:_RAW_CHARS])):
+        line = one_line(_LINK.sub(" ", raw))[:left].rstrip()
+        if line:
+            found.append(line)
+            left -= len(line)
+    return found
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a letter in it: emoji and numbers alone say nothing that a model knows."""
+    return any(map(str.isalpha, text))
 
 
 def one_line(text: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import confluent_kafka as kafka
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 
 from stream.engine.topics import create_topics, partition_of
+from stream.errors import Refused
 from stream.events import DeadLetter, NewsArticle, SentimentScored, decode, encode, micros, moment
 from stream.sentiment.agent import run_sentiment
 from stream.settings import Settings
@@ -92,6 +94,37 @@ async def test_an_article_its_correction_and_its_retraction_reach_every_symbol(
     for scored, message in found:
         assert message.key() == scored.symbol.encode()
         assert message.partition() == partition_of(message.key(), 2)
+
+
+async def test_companies_of_the_symbols_file_get_scores_of_their_own(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    listed = tmp_path / "symbols.csv"
+    listed.write_text("symbol,company,aliases\nAAPL,Apple Inc.,\nMSFT,Microsoft Corp.,Redmond?\n")
+    mine = settings(partitions=1, symbols_file=listed, unscorable="refuse")
+    await create_topics(mine)
+    headline = "Apple beats estimates while Microsoft misses them"
+    publish(
+        mine,
+        factories.article(headline="Apple schlägt alle Erwartungen", lang="de", symbols=()),
+        factories.article("wire-2", headline=headline, lang="en", symbols=()),
+    )
+    async with role(mine) as running:
+        found = [s for s, _ in await running.read("sentiment", SentimentScored, 2)]
+        ((letter, _),) = await running.read("dead-letters", DeadLetter, 1)
+    tone = {s.symbol: s.positive - s.negative for s in found}
+    assert tone["AAPL"] > 0.3
+    assert tone["MSFT"] < -0.3
+    assert "got 'de' - at `$.lang`" in letter.reason
+
+
+async def test_a_symbols_file_that_does_not_fit_stops_the_role_at_its_start(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    listed = tmp_path / "symbols.csv"
+    listed.write_text("symbol,company\napple,Apple Inc.\n")
+    with pytest.raises(Refused, match="line 2: expected a ticker in capitals"):
+        await run_sentiment(settings(symbols_file=listed))
 
 
 async def test_garbage_becomes_dead_letters_and_the_next_article_is_scored(

@@ -11,6 +11,7 @@ from models.sentiment.model import SentimentModel
 from stream.engine.step import Outcome
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
 from stream.sentiment.judge import Judge
+from stream.sentiment.opinions import Opinions
 from stream.sentiment.step import SentimentStep
 
 T0 = 1_709_650_800_000_000  # 2024-03-05 15:00 UTC
@@ -77,21 +78,22 @@ def live(
     *,
     clock_us: int = T0 + SECOND,
     judge: Judge | None = None,
+    refuse_unscorable: bool = False,
     **more: Any,
 ) -> SentimentStep:
     return SentimentStep(
-        judge or Judge(model),
+        Opinions(judge or Judge(model), **more),
         clock=lambda: clock_us,
         scoring_delay_us=SECOND,
         max_ahead_us=60 * SECOND,
         keep_us=7 * DAY,
-        **more,
+        refuse_unscorable=refuse_unscorable,
     )
 
 
 def replay(model: SentimentModel = LEXICON) -> SentimentStep:
     return SentimentStep(
-        Judge(model),
+        Opinions(Judge(model)),
         clock=None,
         scoring_delay_us=SECOND,
         max_ahead_us=60 * SECOND,

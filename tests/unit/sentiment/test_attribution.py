@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sentiment.attribution import MAX_SYMBOLS, cashtags, mentions
+from stream.events import NewsArticle
+from stream.sentiment.attribution import MAX_SYMBOLS, Mention, cashtags
+from stream.sentiment.reading import read
 from tests.unit.sentiment.articles import article
+
+
+def mentions(event: NewsArticle) -> tuple[Mention, ...]:
+    return read(event).mentions
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tests.unit.sentiment.articles import (
     replay,
     scores,
 )
+from tests.unit.sentiment.listed import DIRECTORY
 
 # -- one article ---------------------------------------------------------------------------------
 
@@ -327,3 +328,111 @@ def test_a_score_does_not_depend_on_the_chunk_it_came_in() -> None:
     together = scores(live(), *events)
     alone = [s for e in events for s in scores(live(), e)]
     assert together == alone
+
+
+def test_the_parts_about_each_symbol_are_scored_in_one_batch_and_each_once() -> None:
+    model = Brittle()
+    step = live(model, directory=DIRECTORY)
+    headline = "Apple beats while Pfizer misses"
+    found = scores(step, article("a", headline), article("b", headline, body="Pfizer fell."))
+    assert model.batches == [["Apple beats", "Pfizer misses", "Pfizer fell."]]
+    tone = {(s.article_id, s.symbol): s.positive - s.negative for s in found}
+    assert tone["a", "AAPL"] == tone["b", "AAPL"] > 0.3
+    assert tone["b", "PFE"] > tone["a", "PFE"]  # the body is milder
+    assert tone["a", "PFE"] < -0.3
+
+
+def test_a_part_that_breaks_the_model_leaves_the_others_of_its_article() -> None:
+    found = scores(
+        live(Brittle(), directory=DIRECTORY),
+        article("a", "Apple beats estimates", body="Pfizer sells poison. Apple rose."),
+        article("b", "Pfizer sells poison"),
+    )
+    by = {(s.article_id, s.symbol): s for s in found}
+    assert (by["a", "AAPL"].model, by["a", "PFE"].model) == ("brittle-7", "none")
+    assert by["a", "AAPL"].positive > 0.5
+    assert by["a", "PFE"].neutral == 1.0
+    assert by["b", "PFE"].model == "none"
+
+
+def test_a_part_that_breaks_the_model_is_out_of_its_symbols_mean() -> None:
+    step = live(Brittle(), directory=DIRECTORY)
+    whole, bare = scores(
+        step, article("a", "Apple beats", body="Apple sells poison."), article("b", "Apple beats")
+    )
+    assert whole.model == "brittle-7"
+    assert (whole.negative, whole.positive) == (bare.negative, bare.positive)
+
+
+def test_an_article_about_no_symbol_is_not_scored() -> None:
+    model = Brittle()
+    assert scores(live(model), article(symbols=())) == []
+    assert model.batches == []
+
+
+def test_a_correction_without_symbols_is_scored_whole_for_those_it_had() -> None:
+    step = live()
+    scores(step, article(symbols=("MSFT",)))
+    (again,) = scores(
+        step, article(headline="Profit surges", symbols=(), revision=2, status="corrected"), first=1
+    )
+    assert (again.symbol, again.status) == ("MSFT", "corrected")
+    assert again.positive > 0.5
+
+
+# -- what no model may score ---------------------------------------------------------------------
+
+UNSCORABLE = {
+    "language": (
+        article(lang="de"),
+        "none:language",
+        "Expected a text in en, got 'de' - at `$.lang`",
+    ),
+    "region": (article(lang="pt-BR"), "none:language", "got 'pt-BR'"),
+    "emoji": (
+        article(headline="\U0001f680 \U0001f4a9"),
+        "none:words",
+        "Expected a text with words",
+    ),
+    "a link": (article(headline="https://example.org/a"), "none:words", "at `$.headline`"),
+    "empty markup": (article(headline="<b></b>"), "none:words", "got none"),
+}
+
+
+@pytest.mark.parametrize("name", UNSCORABLE)
+def test_what_no_model_may_score_is_neutral_and_says_why(name: str) -> None:
+    one, model, _ = UNSCORABLE[name]
+    found = scores(live(Brittle()), one, article("good"))
+    assert [(s.article_id, s.model) for s in found] == [("a", model), ("good", "brittle-7")]
+    assert (found[0].negative, found[0].neutral, found[0].positive) == (0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("name", UNSCORABLE)
+def test_or_it_is_refused_where_the_setting_says_so(name: str) -> None:
+    one, _, reason = UNSCORABLE[name]
+    step, out = live(refuse_unscorable=True), Kept()
+    asyncio.run(step.prepare("news", [record(one)]))
+    with pytest.raises(Rejected) as caught:
+        step.apply("news", record(one), out)
+    assert reason in str(caught.value)
+    assert not out.sent
+    again = article(lang="en-US", revision=1)
+    assert feed(step, record(again))[0] == [Outcome.APPLIED]  # nothing was remembered of it
+
+
+@pytest.mark.parametrize("lang", ["", "en", "EN", "en-GB", "en_US"])
+def test_english_and_what_says_no_language_are_scored(lang: str) -> None:
+    (found,) = scores(live(), article(lang=lang))
+    assert found.model == "lexicon-1"
+
+
+def test_every_language_is_scored_where_none_is_set() -> None:
+    (found,) = scores(live(languages=()), article(lang="de"))
+    assert found.model == "lexicon-1"
+
+
+def test_a_retraction_in_another_language_still_retracts() -> None:
+    step = live(refuse_unscorable=True)
+    scores(step, article())
+    (gone,) = scores(step, article(lang="de", revision=2, status="retracted"), first=1)
+    assert (gone.symbol, gone.status) == ("AAPL", "retracted")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sentiment.text import MAX_CHARS, clean, one_line, text_hash
+from stream.sentiment.text import MAX_CHARS, clean, has_words, one_line, paragraphs, text_hash
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,18 @@ from stream.sentiment.text import MAX_CHARS, clean, one_line, text_hash
         ("Head", "Body", "Head. Body"),
         ("https://t.co/only", "", ""),
         ("nbsp\u00a0and\u200bzero", "", "nbsp and zero"),
+        (
+            "<b>Apple</b> rises",
+            "<p>One.</p><p>Two &amp; three.</p>",
+            "Apple rises. One. Two & three.",
+        ),
+        ("Head", "A<br/>B<script>var a = '<p>no</p>';</script><style>p{}</style>C", "Head. A BC"),
+        ("Head", "&lt;p&gt;escaped &amp;amp; stripped&lt;/p&gt;", "Head. escaped & stripped"),
+        ("Head", '<a href="x" title="a > b">link</a> text', "Head. link text"),
+        ("Head", "<!-- no --> yes <!-- never closed", "Head. yes"),
+        ("P/E < 10 and EPS > 2", "", "P/E < 10 and EPS > 2"),
+        ("Head", "<p>1 < 2 & 3</p>", "Head. 1 < 2 & 3"),
+        ("\U0001f680 \U0001f4a9", "", "\U0001f680 \U0001f4a9"),
     ],
 )
 def test_a_text_is_cleaned(headline: str, body: str, expected: str) -> None:
@@ -53,6 +65,18 @@ def test_another_text_has_another_hash(other: str) -> None:
 
 def test_texts_without_words_are_told_apart() -> None:
     assert text_hash("\U0001f680") != text_hash("\U0001f4a9")
+
+
+def test_paragraphs_are_kept_apart() -> None:
+    assert paragraphs("<h1>Title</h1><p>One\ntwo.</p>\n\n\nThree") == ["Title", "One two.", "Three"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Apple", True), ("苹果", True), ("\U0001f680", False), ("5 % +3", False), ("", False)],
+)
+def test_words_are_letters(text: str, expected: bool) -> None:
+    assert has_words(text) is expected
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
