@@ -20,7 +20,7 @@ from stream import metrics
 from stream.archive.sink import Chunk, Sink
 from stream.archive.tables import ARCHIVED, READ_ELSEWHERE
 from stream.archive.writer import Writer
-from stream.engine.app import build_app
+from stream.engine.faust_app import build_app, start_app
 from stream.engine.signals import stop_on_signals
 from stream.engine.topics import retention_s, topic_ids
 from stream.errors import Unavailable
@@ -54,14 +54,15 @@ class Archive:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; raises what ended the role otherwise."""
-        await self._app.start()
-        tasks = {
-            asyncio.create_task(stop.wait()),
-            asyncio.create_task(self._writer.run()),
-            asyncio.create_task(self._crash()),
-            asyncio.create_task(self._watch_lag()),
-        }
+        tasks: set[asyncio.Task[Any]] = set()
         try:
+            await start_app(self._app)
+            tasks |= {
+                asyncio.create_task(stop.wait()),
+                asyncio.create_task(self._writer.run()),
+                asyncio.create_task(self._crash()),
+                asyncio.create_task(self._watch_lag()),
+            }
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

@@ -11,7 +11,7 @@ import aiokafka.errors
 import structlog
 from faust.types.tuples import TP
 
-from stream.engine.faust_app import build_app
+from stream.engine.faust_app import build_app, start_app
 from stream.engine.signals import stop_on_signals
 from stream.engine.step import RoleSpec
 from stream.engine.worker import PartitionWorker
@@ -51,10 +51,10 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; raises what ended the role otherwise, with nothing half committed."""
-        await self.app.start()
         stopping = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self._watch_crash())
         try:
+            await start_app(self.app)
             waited: set[asyncio.Future[Any]] = {stopping, crashed, self._over}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             for ended in (self._over, crashed):

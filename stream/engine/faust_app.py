@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,12 +14,16 @@ from faust.types.tuples import TP
 from stream.engine.clients import faust_options
 from stream.engine.quiet import quiet_client_logs
 from stream.engine.transport import Transport
+from stream.errors import Unavailable
 from stream.settings import Settings
 
 _COMMIT_S = 0.1  # how far behind the group's committed offsets may be: loaders watch them
 _SESSION_S = 6.0
 _REBALANCE_S = 8.0  # a worker gives up its partitions in 5 s; one that died holds up the others
 _FOLLOWERS_S = 0.3
+START_S = 60.0  # a broker that answers takes a second
+_LOOK_S = 0.1
+_CANCEL_S = 1.0
 
 
 def _instance(settings: Settings, role: str) -> str | None:
@@ -35,6 +40,26 @@ class MockSafeAssignor(PartitionAssignor):  # type: ignore[misc]
         if len(member_metadata) > 1:
             time.sleep(_FOLLOWERS_S)  # in the consumer's own thread
         return super().assign(cluster, member_metadata)
+
+
+async def start_app(app: App) -> None:
+    """Start it. Faust's own start waits for ever when what it waits for has died.
+
+    Raises what crashed the app meanwhile, and Unavailable when it takes longer than `START_S`.
+    """
+    starting = asyncio.ensure_future(app.start())
+    try:
+        async with asyncio.timeout(START_S):
+            while not starting.done() and app.crash_reason is None:
+                await asyncio.wait([starting], timeout=_LOOK_S)
+    except TimeoutError:
+        raise Unavailable(f"the group was not joined within {START_S:g} s of the start") from None
+    finally:
+        starting.cancel()
+        await asyncio.wait([starting], timeout=_CANCEL_S)
+    if app.crash_reason is not None:
+        raise app.crash_reason
+    starting.result()
 
 
 def build_app(

@@ -89,6 +89,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._idle_at: dict[TP, int] = {}  # where a partition with nothing pending stands
         self.handed_out: dict[TP, int] = {}
         self._unsettled: int | None = 0  # seconds since the start or a revocation, until settled
+        self._sought = False  # since then every partition was told where to start
         self._still: dict[TP, tuple[int, int]] = {}  # last offset handed out, seconds since
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -117,7 +118,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Let the engine commit what it has, then forget the partitions."""
         self.hold(revoked)
         self.stop_flow()
-        self._unsettled = 0
+        self._unsettled, self._sought = 0, False
         if revoked:
             await self.transport.revoke(revoked)
         try:
@@ -154,7 +155,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.app.crash(error)
             raise
         await self.seek_all(positions)
-        self._unsettled = None
+        self._sought = True
 
     async def seek_all(self, positions: Mapping[TP, int]) -> None:
         """Seek with no fetch under way, so that no record of before the seek is delivered."""
@@ -227,6 +228,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             try:
                 if consumer is not None and consumer._coordinator is not None:
                     consumer._coordinator.check_errors()  # Faust never asks whether it died
+                if self._thread._thread is not None and not self._thread._thread.is_alive():
+                    raise Unavailable("the consumer's thread has ended")
                 self._check_progress()
             except Exception as error:
                 await self.app.crash(error)
@@ -237,6 +240,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
         Seconds are counted, not timed: a process that was stopped gets its time again.
         """
+        if self._sought and self.flow_active:  # Faust lets records flow a little after the seek
+            self._unsettled = None
         if self._unsettled is not None:
             self._unsettled += 1
             if self._unsettled > _REBALANCE_S:

@@ -104,7 +104,11 @@ def run(
         assert not publishing.is_alive(), "the stream could not be published to its end"
         published = Counter(sent.topic for sent in stream)
         _until(lambda: _all_applied(settings, published), "the roles read to the end")
-        _until(lambda: not unarchived(settings), "the archive has all outputs")
+        _until(
+            lambda: not unarchived(settings),
+            "the archive has all outputs",
+            lambda: f"{archived(settings)}, lag {how_far(settings, 'archive')}",
+        )
         recovery_s = watch.first_after(pulled) - pulled
     ids = _signal_ids(settings, "read_committed")
     seen = _signal_ids(settings, "read_uncommitted")
@@ -231,16 +235,22 @@ def _all_applied(settings: Settings, published: Counter[str]) -> bool:
 
 def unarchived(settings: Settings, topics: Collection[str] = tuple(_TABLES)) -> int:
     """Committed records of output topics without a row, or rows without one."""
-    wrong = 0
+    return sum(abs(n - rows) for n, rows in archived(settings, topics).values())
+
+
+def archived(
+    settings: Settings, topics: Collection[str] = tuple(_TABLES)
+) -> dict[str, tuple[int, int]]:
+    """Committed records and rows of each topic."""
+    found = {}
     with psycopg.connect(
         settings.database.get_secret_value(), options=f"-c search_path={settings.namespace},public"
     ) as connection:
         for topic in topics:
             row = connection.execute(_TABLES[topic].encode()).fetchone()
             assert row is not None
-            committed = sum(1 for _ in messages(settings, topic))
-            wrong += abs(committed - row[0])
-    return wrong
+            found[topic] = sum(1 for _ in messages(settings, topic)), row[0]
+    return found
 
 
 def _signal_ids(settings: Settings, isolation: str) -> list[str]:
@@ -250,8 +260,10 @@ def _signal_ids(settings: Settings, isolation: str) -> list[str]:
     ]
 
 
-def _until(holds: Callable[[], bool], what: str) -> None:
+def _until(
+    holds: Callable[[], bool], what: str, seen: Callable[[], str] = lambda: "nothing"
+) -> None:
     until = time.monotonic() + _ENDS_S
     while not holds():
-        assert time.monotonic() < until, f"waited {_ENDS_S:g} s in vain: {what}"
+        assert time.monotonic() < until, f"waited {_ENDS_S:g} s in vain: {what}; found {seen()}"
         time.sleep(0.3)
