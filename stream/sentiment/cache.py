@@ -25,6 +25,7 @@ log = structlog.get_logger()
 WAIT_S = 0.05
 _GIVE_UP_S = 1.0  # of the thread that nobody waits for any more: a late connection is kept
 _TEXTS = 500  # of one round trip: a few milliseconds
+_NOTED = 10_000  # texts whose symbols wait for a look-up: beyond, those of uncached models go
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 T = TypeVar("T")
 Wrap = Callable[[SentimentModel], SentimentModel]
@@ -53,13 +54,23 @@ class ScoreCache:
         self._thread = ThreadPoolExecutor(1, "score-cache")
         self._lock = threading.Lock()
         self._about: dict[str, set[str]] = {}
+        self._serves = False
         self._pause_s = 0.0  # 0 while all is well
         self._retry_at = clock()
 
+    def wrap(self, model: SentimentModel) -> CachedModel:
+        """The model behind this cache."""
+        self._serves = True
+        return CachedModel(model, self)
+
     def note(self, text: str, symbols: Iterable[str]) -> None:
         """Say which symbols a text is about before it is scored, so that they can be forgotten."""
+        if not self._serves:
+            return
         with self._lock:
             self._about.setdefault(text, set()).update(symbols)
+            while len(self._about) > _NOTED:
+                del self._about[next(iter(self._about))]
 
     def find(self, model: str, texts: Sequence[str]) -> dict[str, Probabilities]:
         """What Redis has of the texts by this model."""
@@ -155,6 +166,11 @@ class CachedModel:
     def version(self) -> str:
         return self._model.version
 
+    @property
+    def reference(self) -> Probabilities | None:
+        """What the model knows of its training, for the guard."""
+        return getattr(self._model, "reference", None)
+
     def probabilities(self, texts: Sequence[str]) -> list[Probabilities]:
         """One result a text, in order, from Redis or the model. Raises what the model raises."""
         label = f"{self.name}-{self.version}"
@@ -178,7 +194,7 @@ def caching(settings: Settings) -> Iterator[tuple[Wrap, Note]]:
         return
     cache = ScoreCache(stored_scores(settings, _GIVE_UP_S))
     try:
-        yield lambda model: CachedModel(model, cache), cache.note
+        yield cache.wrap, cache.note
     finally:
         cache.close()
 

@@ -20,7 +20,7 @@ def run(stack: dict[str, str]) -> dict[str, object]:
     namespace = f"bench{time.time_ns()}"
     stored = StoredScores(connect(stack["TAPEWIRE_REDIS"], 1.0), namespace, 900)
     cache = ScoreCache(stored, wait_s=1.0)
-    cached = CachedModel(Lexicon(), cache)
+    cached = cache.wrap(Lexicon())
     try:
         model_s = _seconds(cached, cache.note, texts, 500)  # nothing is stored yet
         _wait_for(stored, N_TEXTS)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +25,7 @@ from models.sentiment.model import NEUTRAL, Probabilities
 from stream.cli.app import app
 from stream.embedded.process import free_port
 from stream.embedded.valkey import start_valkey
-from stream.sentiment.cache import CachedModel, ScoreCache
+from stream.sentiment.cache import ScoreCache
 from stream.sentiment.stored_scores import Entry, StoredScores, connect
 from tests.unit.sentiment.articles import LEXICON
 
@@ -49,12 +48,12 @@ class Asked:
         return LEXICON.probabilities(texts)
 
 
-class Cached(CachedModel):
-    """With its cache at hand."""
+class Cached:
+    """A model behind a cache, and the cache."""
 
-    def __init__(self, model: Any, cache: ScoreCache) -> None:
-        super().__init__(model, cache)
+    def __init__(self, model: Asked, cache: ScoreCache) -> None:
         self.cache = cache
+        self.probabilities = cache.wrap(model).probabilities
 
 
 class Clock:
@@ -467,6 +466,17 @@ def test_a_symbols_index_lives_as_long_as_its_scores_and_forgets_the_old(
     cached.cache.note("up", ["AAPL", "MSFT"])
     cached.probabilities(["up"])
     assert client.zcard("n:about:AAPL") == client.zcard("n:about:MSFT") == 1
+
+
+def test_notes_of_texts_that_nobody_looks_up_are_bounded(make: Make) -> None:
+    cached = make(Asked())
+    for n in range(25_000):
+        cached.cache.note(f"text {n}", ["AAPL"])
+    assert len(cached.cache._about) == 10_000
+    alone = ScoreCache(StoredScores(connect("redis://127.0.0.1:1/0", 1.0), "n", 60))
+    alone.note("no model is behind it", ["AAPL"])
+    assert not alone._about
+    alone.close()
 
 
 def test_a_value_is_a_digest_and_three_floats(make: Make, client: redis.Redis) -> None:
