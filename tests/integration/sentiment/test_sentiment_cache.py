@@ -21,13 +21,13 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from models.sentiment.model import NEUTRAL, Probabilities
+from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel
 from stream.cli.app import app
 from stream.embedded.process import free_port
 from stream.embedded.valkey import start_valkey
 from stream.sentiment.cache import ScoreCache
 from stream.sentiment.stored_scores import Entry, StoredScores, connect
-from tests.unit.sentiment.articles import LEXICON
+from tests.unit.sentiment.articles import LEXICON, article, live, scores
 
 TEXTS = [f"Apple beats estimates by {n} cents" for n in range(40)]
 TEXTS += ["", "日本", "🚀" * 30, "a" * 50_000, "\ud800 half a pair", "Case", "case", "wild*[?]"]
@@ -54,6 +54,14 @@ class Cached:
     def __init__(self, model: Asked, cache: ScoreCache) -> None:
         self.cache = cache
         self.probabilities = cache.wrap(model).probabilities
+
+
+class Like:
+    """Scores from one model under the name of another."""
+
+    def __init__(self, named: SentimentModel, scores: Cached) -> None:
+        self.name, self.version = named.name, named.version
+        self.probabilities = scores.probabilities
 
 
 class Clock:
@@ -393,13 +401,24 @@ def test_a_server_that_takes_no_more_is_asked_less_and_less(
         client.config_set("maxmemory", 0)
 
 
+def test_the_role_says_the_same_with_a_cold_a_warm_and_a_dead_cache(make: Make) -> None:
+    events = [article(f"a{n}", text[:500]) for n, text in enumerate(TEXTS) if text.isprintable()]
+    events = [each for each in events if each.headline.strip()]
+    plain = scores(live(), *events)
+    (dead,) = nothing_listens()
+    for url in (None, None, dead):
+        cached = make(Asked()) if url is None else make(Asked(), url)
+        step = live(Like(LEXICON, cached), about=cached.cache.note)
+        assert scores(step, *events) == plain
+
+
 def test_threads_share_a_cache(make: Make) -> None:
     cached = make(Asked())
     parts = [TEXTS[n::4] for n in range(4)] * 8
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(cached.probabilities, parts))
-    for part, scores in zip(parts, found, strict=True):
-        assert bits(scores) == bits(LEXICON.probabilities(part))
+    for part, given in zip(parts, found, strict=True):
+        assert bits(given) == bits(LEXICON.probabilities(part))
 
 
 def test_invalidate_forgets_a_symbol_a_model_both_or_all(make: Make, client: redis.Redis) -> None:
