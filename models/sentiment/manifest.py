@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from models.sentiment.model import SentimentModelError
+from models.sentiment.model import Probabilities, SentimentModelError
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
@@ -29,6 +29,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     temperature : logits are divided by it before the softmax.
     files : sha256 in hex by file name; model.onnx and tokenizer.json at least.
     command, seed : what made it.
+    reference : shares of negative, neutral and positive that it called on texts it did not learn
+        from; live scores far from them are a drift.
     """
 
     name: Name
@@ -42,6 +44,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     command: str = ""
     seed: int | None = None
     metrics: dict[str, Any] = {}
+    reference: Probabilities | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

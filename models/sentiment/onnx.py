@@ -45,6 +45,7 @@ class OnnxModel:
         manifest = read_manifest(folder)
         self.name = manifest.name
         self.version = content_version(manifest)
+        self.reference = manifest.reference
         self._order = label_order(manifest.labels)
         self._temperature = manifest.temperature
         tokenizer = read_file(folder, manifest, TOKENIZER)

@@ -27,16 +27,16 @@ def rescore(
 
     Example: tapewire sentiment rescore --model lexicon --since 2024-03-01
     """
-    from models.sentiment.model import load_sentiment_model
     from stream.features.vector import FEATURE_SETS
     from stream.sentiment.agent import sentiment_step
+    from stream.sentiment.choice import load_named
     from stream.sentiment.directory import read_directory
     from stream.sentiment.judge import Judge
     from training.rescore import rescore as run
 
     settings = read_settings()
     try:
-        loaded = load_sentiment_model(model)
+        loaded = load_named(settings, model)
     except ValueError as error:
         raise Refused(f"--model: {error}") from None
     directory = read_directory(settings.symbols_file)

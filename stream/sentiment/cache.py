@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -24,7 +24,9 @@ log = structlog.get_logger()
 
 WAIT_S = 0.05
 _GIVE_UP_S = 1.0  # of the thread that nobody waits for any more: a late connection is kept
-_TEXTS = 500  # of one round trip: a few milliseconds
+_TEXTS = 200  # of one round trip: a few milliseconds
+_STORING = 5_000  # scores on their way: beyond, new ones are not stored
+_NOTED = 10_000  # texts whose symbols wait for a look-up: beyond, those of uncached models go
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 T = TypeVar("T")
 Wrap = Callable[[SentimentModel], SentimentModel]
@@ -50,37 +52,55 @@ class ScoreCache:
         self._stored = stored
         self._wait_s = wait_s
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "score-cache")
+        self._looking_up = ThreadPoolExecutor(1, "score-cache-find")
+        self._storing = ThreadPoolExecutor(1, "score-cache-keep")
+        self._on_their_way: dict[tuple[str, str], Probabilities] = {}  # by model and text
         self._lock = threading.Lock()
         self._about: dict[str, set[str]] = {}
+        self._serves = False
         self._pause_s = 0.0  # 0 while all is well
         self._retry_at = clock()
 
+    def wrap(self, model: SentimentModel) -> CachedModel:
+        """The model behind this cache."""
+        self._serves = True
+        return CachedModel(model, self)
+
     def note(self, text: str, symbols: Iterable[str]) -> None:
         """Say which symbols a text is about before it is scored, so that they can be forgotten."""
+        if not self._serves:
+            return
         with self._lock:
             self._about.setdefault(text, set()).update(symbols)
+            while len(self._about) > _NOTED:
+                del self._about[next(iter(self._about))]
 
     def find(self, model: str, texts: Sequence[str]) -> dict[str, Probabilities]:
-        """What Redis has of the texts by this model."""
-        found: dict[str, Probabilities] = {}
-        for first in range(0, len(texts), _TEXTS):
-            found.update(self._find(model, texts[first : first + _TEXTS]))
-        if len(found) == len(texts) and not self._resting():
+        """What there is of the texts by this model, in Redis or on its way there."""
+        with self._lock:
+            known = {text: self._on_their_way.get((model, text)) for text in texts}
+        found = {text: score for text, score in known.items() if score is not None}
+        metrics.SCORE_CACHE.labels("hit").inc(len(found))
+        asked = [text for text in texts if text not in found]
+        for part in _parts(asked):
+            found.update(self._find(model, part))
+        if asked and len(found) == len(texts) and not self._resting():
             self._works()
         return found
 
-    def keep(self, model: str, scores: dict[str, Probabilities]) -> None:
-        """Store without waiting: the one thread does it before it looks anything up again."""
-        if not self._resting():
-            kept = self._thread.submit(lambda: self._stored.put(model, scores))
-            kept.add_done_callback(self._kept)
+    def keep(self, model: str, scores: Mapping[str, Probabilities]) -> None:
+        """Store without waiting."""
+        for part in _parts(list(scores)):
+            self._keep(model, {text: scores[text] for text in part})
 
     def close(self) -> None:
         """Disconnect, which also ends a call that still waits."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        threads = (self._looking_up, self._storing)
+        for thread in threads:
+            thread.shutdown(wait=False, cancel_futures=True)
         self._stored.close()
-        self._thread.shutdown(wait=True)
+        for thread in threads:
+            thread.shutdown(wait=True)
         self._stored.close()  # what was just then being connected
 
     def _find(self, model: str, texts: Sequence[str]) -> dict[str, Probabilities]:
@@ -97,19 +117,32 @@ class ScoreCache:
         metrics.SCORE_CACHE.labels("skipped").inc(answer.n_spoiled)
         return found
 
-    def _kept(self, done: Future[None]) -> None:
-        if done.cancelled():
+    def _keep(self, model: str, scores: dict[str, Probabilities]) -> None:
+        if self._resting():
             return
-        if (error := done.exception()) is not None:
-            self._rest(error)
-        else:
-            self._works()
+        with self._lock:
+            if len(self._on_their_way) + len(scores) > _STORING:
+                return
+            self._on_their_way.update(((model, text), score) for text, score in scores.items())
+
+        def kept(done: Future[None]) -> None:
+            with self._lock:
+                for text in scores:
+                    self._on_their_way.pop((model, text), None)
+            if done.cancelled():
+                return
+            if (error := done.exception()) is not None:
+                self._rest(error)
+            else:
+                self._works()
+
+        self._storing.submit(lambda: self._stored.put(model, scores)).add_done_callback(kept)
 
     def _ask(self, call: Callable[[], T]) -> T | None:
         """What Redis says within `wait_s`; None when it says nothing, wrong things, or rests."""
         if self._resting():
             return None
-        asked = self._thread.submit(call)
+        asked = self._looking_up.submit(call)
         try:
             return asked.result(self._wait_s)
         except Exception as error:  # whatever it is, it must not cost a score
@@ -183,9 +216,13 @@ def caching(settings: Settings) -> Iterator[tuple[Wrap, Note]]:
         return
     cache = ScoreCache(stored_scores(settings, _GIVE_UP_S))
     try:
-        yield lambda model: CachedModel(model, cache), cache.note
+        yield cache.wrap, cache.note
     finally:
         cache.close()
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (texts[first : first + _TEXTS] for first in range(0, len(texts), _TEXTS))
 
 
 def stored_scores(settings: Settings, wait_s: float) -> StoredScores:

@@ -39,12 +39,7 @@ def _load(settings: Settings, setting: str, name: str, instead: str) -> Sentimen
     missing = metrics.MODEL_MISSING.labels(name)
     missing.set(0)
     try:
-        return load_sentiment_model(
-            name,
-            weights=settings.sentiment_weights,
-            cache=settings.sentiment_cache,
-            device=settings.sentiment_device,
-        )
+        return load_named(settings, name)
     except SentimentModelError as error:
         if settings.sentiment_missing == "stop":
             raise Refused(
@@ -54,3 +49,16 @@ def _load(settings: Settings, setting: str, name: str, instead: str) -> Sentimen
         missing.set(1)
         log.warning("sentiment model missing", model=name, instead=instead, why=str(error))
         return None
+
+
+def load_named(settings: Settings, name: str) -> SentimentModel:
+    """The model of that name, with the settings' weights, folder of checkpoints and device.
+
+    Raises SentimentModelError when it cannot be had.
+    """
+    return load_sentiment_model(
+        name,
+        weights=settings.sentiment_weights,
+        cache=settings.sentiment_cache,
+        device=settings.sentiment_device,
+    )

@@ -102,9 +102,24 @@ def train(
         _write(Path(made), manifest)
         said = OnnxModel(Path(made)).probabilities(texts)
         shipped = evaluate(choose, said)
-        _write(Path(made), msgspec.structs.replace(manifest, metrics=_metrics(shipped)))
+        manifest = msgspec.structs.replace(
+            manifest, metrics=_metrics(shipped), reference=called(said)
+        )
+        _write(Path(made), manifest)
         shutil.copytree(made, folder)
     return Trained(folder, evaluate(choose, shares(logits, temperature)), shipped, parity._asdict())
+
+
+def called(said: Sequence[Probabilities]) -> Probabilities:
+    """Which share of the texts each class is the likeliest of.
+
+    Examples
+    --------
+    >>> called([Probabilities(0.1, 0.2, 0.7), Probabilities(0.5, 0.3, 0.2)])
+    Probabilities(negative=0.5, neutral=0.0, positive=0.5)
+    """
+    n = Counter(max(range(3), key=score.__getitem__) for score in said)
+    return Probabilities(*(n[label] / len(said) for label in range(3)))
 
 
 def _write(folder: Path, manifest: Manifest) -> None:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,13 +21,13 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from models.sentiment.model import NEUTRAL, Probabilities
+from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel
 from stream.cli.app import app
 from stream.embedded.process import free_port
 from stream.embedded.valkey import start_valkey
-from stream.sentiment.cache import CachedModel, ScoreCache
+from stream.sentiment.cache import ScoreCache
 from stream.sentiment.stored_scores import Entry, StoredScores, connect
-from tests.unit.sentiment.articles import LEXICON
+from tests.unit.sentiment.articles import LEXICON, article, live, scores
 
 TEXTS = [f"Apple beats estimates by {n} cents" for n in range(40)]
 TEXTS += ["", "日本", "🚀" * 30, "a" * 50_000, "\ud800 half a pair", "Case", "case", "wild*[?]"]
@@ -49,12 +48,20 @@ class Asked:
         return LEXICON.probabilities(texts)
 
 
-class Cached(CachedModel):
-    """With its cache at hand."""
+class Cached:
+    """A model behind a cache, and the cache."""
 
-    def __init__(self, model: Any, cache: ScoreCache) -> None:
-        super().__init__(model, cache)
+    def __init__(self, model: Asked, cache: ScoreCache) -> None:
         self.cache = cache
+        self.probabilities = cache.wrap(model).probabilities
+
+
+class Like:
+    """Scores from one model under the name of another."""
+
+    def __init__(self, named: SentimentModel, scores: Cached) -> None:
+        self.name, self.version = named.name, named.version
+        self.probabilities = scores.probabilities
 
 
 class Clock:
@@ -394,13 +401,24 @@ def test_a_server_that_takes_no_more_is_asked_less_and_less(
         client.config_set("maxmemory", 0)
 
 
+def test_the_role_says_the_same_with_a_cold_a_warm_and_a_dead_cache(make: Make) -> None:
+    events = [article(f"a{n}", text[:500]) for n, text in enumerate(TEXTS) if text.isprintable()]
+    events = [each for each in events if each.headline.strip()]
+    plain = scores(live(), *events)
+    (dead,) = nothing_listens()
+    for url in (None, None, dead):
+        cached = make(Asked()) if url is None else make(Asked(), url)
+        step = live(Like(LEXICON, cached), about=cached.cache.note)
+        assert scores(step, *events) == plain
+
+
 def test_threads_share_a_cache(make: Make) -> None:
     cached = make(Asked())
     parts = [TEXTS[n::4] for n in range(4)] * 8
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(cached.probabilities, parts))
-    for part, scores in zip(parts, found, strict=True):
-        assert bits(scores) == bits(LEXICON.probabilities(part))
+    for part, given in zip(parts, found, strict=True):
+        assert bits(given) == bits(LEXICON.probabilities(part))
 
 
 def test_invalidate_forgets_a_symbol_a_model_both_or_all(make: Make, client: redis.Redis) -> None:
@@ -467,6 +485,17 @@ def test_a_symbols_index_lives_as_long_as_its_scores_and_forgets_the_old(
     cached.cache.note("up", ["AAPL", "MSFT"])
     cached.probabilities(["up"])
     assert client.zcard("n:about:AAPL") == client.zcard("n:about:MSFT") == 1
+
+
+def test_notes_of_texts_that_nobody_looks_up_are_bounded(make: Make) -> None:
+    cached = make(Asked())
+    for n in range(25_000):
+        cached.cache.note(f"text {n}", ["AAPL"])
+    assert len(cached.cache._about) == 10_000
+    alone = ScoreCache(StoredScores(connect("redis://127.0.0.1:1/0", 1.0), "n", 60))
+    alone.note("no model is behind it", ["AAPL"])
+    assert not alone._about
+    alone.close()
 
 
 def test_a_value_is_a_digest_and_three_floats(make: Make, client: redis.Redis) -> None:

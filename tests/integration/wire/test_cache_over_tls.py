@@ -22,7 +22,7 @@ TEXT = "profit surges"
 def cached(url: str, wait_s: float) -> Iterator[CachedModel]:
     cache = ScoreCache(StoredScores(connect(url, 5.0), "secured", 60), wait_s=wait_s)
     try:
-        yield CachedModel(Lexicon(), cache)
+        yield cache.wrap(Lexicon())
     finally:
         cache.close()
 

@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -14,10 +15,14 @@ from structlog.testing import capture_logs
 
 from models.sentiment.lexicon import Lexicon
 from models.sentiment.model import Probabilities, SentimentModel
+from models.sentiment.onnx import OnnxModel
 from stream.errors import Rejected
 from stream.events import NewsArticle, moment
+from stream.sentiment.cache import caching
 from stream.sentiment.guarded import GuardedStep, references
 from stream.sentiment.guards import AT_LEAST, AT_MOST, BROKEN, KINDS, SPAN_US, Guard, Window
+from stream.settings import Settings
+from tests.unit.sentiment import tiny
 from tests.unit.sentiment.articles import LEXICON, SECOND, T0, Brittle, Kept, article, live, record
 
 MINUTE = 60 * SECOND
@@ -226,6 +231,22 @@ def test_drift_is_the_distance_from_training() -> None:
     for i in range(1_000):
         guard.score(T0 + i, "lexicon-1", bear)
     assert guard.drift() == {"lexicon-1": pytest.approx(0.8)}
+
+
+def test_a_models_manifest_says_what_it_was_like_in_training(tmp_path: Path) -> None:
+    told = OnnxModel(tiny.onnx_folder(tmp_path / "told", reference=[0.2, 0.3, 0.5]))
+    silent = OnnxModel(tiny.onnx_folder(tmp_path / "silent"))
+    label = f"{told.name}-{told.version}"
+    assert references(told, silent) == {label: Probabilities(0.2, 0.3, 0.5)}
+
+
+def test_a_model_behind_the_cache_still_tells_what_it_was_like_in_training() -> None:
+    class Trained(Lexicon):
+        reference = Probabilities(0.2, 0.3, 0.5)
+
+    with caching(Settings(redis="redis://127.0.0.1:1/0")) as (wrap, _):  # type: ignore[arg-type]
+        assert references(wrap(Trained())) == {"lexicon-1": Trained.reference}
+        assert references(wrap(LEXICON)) == {}
 
 
 def test_the_same_entries_give_the_same_shares() -> None:
