@@ -32,7 +32,7 @@ class Transformer:
     - CUDA, bfloat16 (float16 where the GPU has none): texts sorted by length into grids of a few
       widths, `budget` tokens each; rows that no text fills are empty. One shape runs one set of
       kernels and rows do not mix, so here too the bits do not hang on batch-mates. A lone text
-      runs at once, and costs what a full grid costs.
+      runs at once, and costs what a full grid costs. (Tests hold this on the device they find.)
 
     The bits do change with the device, its kind, the precision and torch's version; the precision
     is part of the version.

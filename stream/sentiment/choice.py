@@ -21,8 +21,9 @@ def choose(settings: Settings) -> Judge:
     A model that cannot be loaded is said once and counted: the lexicon takes its place, and a
     rival's articles go to the model. Raises Refused instead where `sentiment_missing` is stop.
     """
-    fallback = load_sentiment_model(LAST_RESORT)
-    model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
+    model = fallback = load_sentiment_model(LAST_RESORT)
+    if settings.sentiment_model != LAST_RESORT:
+        model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
     rivals = [
         (rival, share)
         for name, share in settings.sentiment_shares.items()
