@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 Shape = tuple[int, int]  # rows, tokens
 
-_WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 class Batch(NamedTuple):
@@ -25,16 +25,20 @@ def alone(length: int) -> Shape:
     return 1, length
 
 
-def bucket(length: int, budget: int) -> Shape:
+def bucket(length: int, budget: int, longest: int) -> Shape:
     """The grid that texts of this length always run in: `budget` tokens, or one row if longer.
+
+    Parameters
+    ----------
+    longest : no grid is wider, since a model has no positions beyond.
 
     Examples
     --------
-    >>> bucket(19, 4096), bucket(512, 4096)
-    ((170, 24), (8, 512))
+    >>> bucket(19, 4096, 510), bucket(500, 4096, 510)
+    ((170, 24), (8, 510))
     """
-    i = bisect_left(_WIDTHS, length)
-    width = _WIDTHS[i] if i < len(_WIDTHS) else length
+    i = bisect_left(WIDTHS, length)
+    width = min(WIDTHS[i], longest) if i < len(WIDTHS) else longest
     return max(1, budget // width), width
 
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from models.sentiment.model import SentimentModelError
+from models.sentiment.model import SentimentModelError, one_line
 
 _READ = ("*.json", "*.txt", "*.safetensors")  # weights as numbers, no file that holds code
 _ON_HUB = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
@@ -79,5 +79,6 @@ def _from_hub(where: str, cache: Path | None) -> Path:
         )
     except (OSError, ValueError) as error:
         looked = "the Hub" if cache is None else f"{cache} (nothing is downloaded beside it)"
-        said = str(error).partition("\n")[0]
-        raise SentimentModelError(f"{where}: not to be had from {looked}: {said}") from None
+        raise SentimentModelError(
+            f"{where}: not to be had from {looked}: {one_line(error)}"
+        ) from None

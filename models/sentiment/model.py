@@ -32,6 +32,11 @@ class SentimentModelError(ValueError):
     """A model that cannot be loaded or cannot score; says what was expected, came, and to do."""
 
 
+def one_line(error: Exception) -> str:
+    """What a library says, fit for one of our messages."""
+    return " ".join(str(error).split())[:500]
+
+
 class SentimentModel(Protocol):
     """Texts to probabilities. A text's result never depends on the texts beside it."""
 

@@ -17,7 +17,7 @@ from models.sentiment.manifest import (
     read_file,
     read_manifest,
 )
-from models.sentiment.model import NEUTRAL, Probabilities, SentimentModelError
+from models.sentiment.model import NEUTRAL, Probabilities, SentimentModelError, one_line
 from models.sentiment.tokens import Tokens
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
@@ -38,7 +38,8 @@ class OnnxModel:
     Raises
     ------
     SentimentModelError
-        A file is missing, altered or unreadable, or the labels are not our three.
+        A file is missing, altered or unreadable, the labels are not our three, or the model does
+        not run on as many tokens as the manifest allows.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,18 +57,22 @@ class OnnxModel:
                 graph, _one_thread(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # both libraries raise bare ones
-            raise SentimentModelError(f"{folder}: unreadable model or tokenizer: {error}") from None
+            raise SentimentModelError(
+                f"{folder}: unreadable model or tokenizer: {one_line(error)}"
+            ) from None
         self._inputs = [each.name for each in self._session.get_inputs()]
         if unknown := set(self._inputs) - _INPUTS:
             raise SentimentModelError(
                 f"{folder / MODEL}: expected inputs among {', '.join(sorted(_INPUTS))}, "
                 f"got {', '.join(sorted(unknown))}"
             )
-        shape = self._session.get_outputs()[0].shape
-        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != 3):
+        try:
+            self._score([0] * manifest.max_tokens)
+        except Exception as error:
             raise SentimentModelError(
-                f"{folder / MODEL}: expected logits (n, 3) as its first output, got {shape}"
-            )
+                f"{folder / MODEL}: expected to score {manifest.max_tokens} tokens, "
+                f"got {one_line(error)}"
+            ) from None
 
     def probabilities(self, texts: Sequence[str]) -> list[Probabilities]:
         """One result a text. Raises SentimentModelError for logits that are no numbers."""
@@ -75,8 +80,9 @@ class OnnxModel:
 
     def _one(self, text: str) -> Probabilities:
         ids = self._tokens.one(text)
-        if not ids:
-            return NEUTRAL
+        return self._score(ids) if ids else NEUTRAL
+
+    def _score(self, ids: Sequence[int]) -> Probabilities:
         row = np.array([ids], dtype=np.int64)
         given = {
             "input_ids": row,

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from models.sentiment.batches import Batch, alone, bucket, plan
+from models.sentiment.batches import WIDTHS, Batch, alone, bucket, plan
 from models.sentiment.checkpoint import checkpoint_digest, checkpoint_folder, checkpoint_name
 from models.sentiment.labels import label_order, probabilities
-from models.sentiment.model import NEUTRAL, Device, Probabilities, SentimentModelError
+from models.sentiment.model import NEUTRAL, Device, Probabilities, SentimentModelError, one_line
 from models.sentiment.tokens import Tokens
 
 DEFAULT = "ProsusAI/finbert"
@@ -32,7 +32,7 @@ class Transformer:
     - CUDA, bfloat16 (float16 where the GPU has none): texts sorted by length into grids of a few
       widths, `budget` tokens each; rows that no text fills are empty. One shape runs one set of
       kernels and rows do not mix, so here too the bits do not hang on batch-mates. A lone text
-      runs at once, and costs what a full grid costs.
+      runs at once, and costs what a full grid costs. (Tests hold this on the device they find.)
 
     The bits do change with the device, its kind, the precision and torch's version; the precision
     is part of the version.
@@ -91,8 +91,7 @@ class Transformer:
                 **here,
             )
         except Exception as error:  # of three libraries, without a base of their own
-            said = " ".join(str(error).split())[:500]
-            raise SentimentModelError(f"torch:{where}: {said}") from None
+            raise SentimentModelError(f"torch:{where}: {one_line(error)}") from None
         if missing := sorted(loaded["missing_keys"]):
             raise SentimentModelError(
                 f"torch:{where}: expected a trained classifier, found no weights for "
@@ -100,10 +99,13 @@ class Transformer:
             )
         self._model = model.eval().to(self._device)
         self._pad = config.pad_token_id or 0
-        self._tokens = Tokens(tokenizer.backend_tokenizer, _max_tokens(config, tokenizer))
+        longest = _max_tokens(config, tokenizer)
+        self._tokens = Tokens(tokenizer.backend_tokenizer, longest)
         self._shape: Any = alone
         if on_gpu if grids is None else grids:
-            self._shape = partial(bucket, budget=budget)
+            self._shape = partial(bucket, budget=budget, longest=longest)
+            for batch in plan([*(w for w in WIDTHS if w < longest), longest], self._shape):
+                self._run([[self._pad] * batch.width], batch._replace(places=(0,)))  # warm
         self.name = checkpoint_name(where)
         self.version = f"{checkpoint_digest(folder)}.{str(dtype).removeprefix('torch.')}"
 

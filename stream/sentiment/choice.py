@@ -23,8 +23,9 @@ def choose(settings: Settings, wrap: Wrap = lambda model: model) -> Judge:
     rival's articles go to the model. `wrap` is put around all but the lexicon. Raises Refused
     instead where `sentiment_missing` is stop.
     """
-    fallback = load_sentiment_model(LAST_RESORT)
-    model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
+    model = fallback = load_sentiment_model(LAST_RESORT)
+    if settings.sentiment_model != LAST_RESORT:
+        model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
     rivals = [
         (wrap(rival), share)
         for name, share in settings.sentiment_shares.items()

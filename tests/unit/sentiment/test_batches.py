@@ -54,7 +54,7 @@ def test_labels_are_known_by_their_names(
 def test_every_text_runs_once_in_a_grid_that_hangs_on_its_length_alone(
     lengths: list[int], budget: int
 ) -> None:
-    shape = partial(bucket, budget=budget)
+    shape = partial(bucket, budget=budget, longest=700)
     batches = plan(lengths, shape)
     ran = [place for batch in batches for place in batch.places]
     assert sorted(ran) == [place for place, length in enumerate(lengths) if length]
@@ -62,7 +62,7 @@ def test_every_text_runs_once_in_a_grid_that_hangs_on_its_length_alone(
         assert len(batch.places) <= batch.rows
         for place in batch.places:
             assert (batch.rows, batch.width) == shape(lengths[place])
-            assert lengths[place] <= batch.width
+            assert lengths[place] <= batch.width <= 700
             assert batch.rows == 1 or batch.rows * batch.width <= budget
 
 
@@ -74,7 +74,7 @@ def test_alone_means_alone_and_unpadded(lengths: list[int]) -> None:
 
 
 def test_a_full_grid_takes_all_that_fit() -> None:
-    batches = plan([20] * 7 + [5], partial(bucket, budget=96))
+    batches = plan([20] * 7 + [5], partial(bucket, budget=96, longest=510))
     assert [(len(b.places), b.rows, b.width) for b in batches] == [
         (1, 6, 16),
         (4, 4, 24),

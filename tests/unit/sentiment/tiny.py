@@ -42,10 +42,15 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def graph(labels: Sequence[str] = OURS, *, inputs: Sequence[str] = ("input_ids",)) -> bytes:
+def graph(
+    labels: Sequence[str] = OURS,
+    *,
+    inputs: Sequence[str] = ("input_ids",),
+    length: int | str = "t",
+) -> bytes:
     """logits = mean over tokens of embedding x int8 matrix, quantised with a scale of the batch.
 
-    `good` is positive, `bad` is negative, and `poison` is NaN.
+    `good` is positive, `bad` is negative, and `poison` is NaN. `length`: tokens that it takes.
     """
     draw = np.random.default_rng(7)
     table = draw.normal(size=(len(WORDS), _SIZE)).astype(np.float32) * 0.3
@@ -77,8 +82,8 @@ def graph(labels: Sequence[str] = OURS, *, inputs: Sequence[str] = ("input_ids",
         helper.make_graph(
             nodes,
             "tiny",
-            [helper.make_tensor_value_info(n, TensorProto.INT64, ["n", "t"]) for n in inputs],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(labels)])],
+            [helper.make_tensor_value_info(n, TensorProto.INT64, ["n", length]) for n in inputs],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", "k"])],
             [numpy_helper.from_array(value, name) for name, value in constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", 17)],
