@@ -20,6 +20,7 @@ from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
 from stream.sentiment.attribution import mentions
+from stream.sentiment.sketch import sketch
 from stream.sentiment.state import Articles, Known
 from stream.sentiment.text import clean, one_line, text_hash
 
@@ -155,6 +156,7 @@ class SentimentStep:
         replay = self._clock is None
         scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
         at = max(available, scored_at)
+        text_sketch = b"" if article.status == "retracted" else sketch(text or article.headline)
         for symbol in sorted({*now, *before}):
             status = article.status if symbol in now else "retracted"
             score, model, duplicate = NEUTRAL, self._model_name, False
@@ -180,6 +182,7 @@ class SentimentStep:
                 n_chars=len(text),
                 duplicate=duplicate,
                 assumed_times=replay,
+                sketch=text_sketch,
             )
             timestamp_ms = -(-at // 1000) if replay else None
             out.send("sentiment", symbol.encode(), encode(scored), timestamp_ms=timestamp_ms)
