@@ -18,6 +18,7 @@ from stream.features.news import NewsColumns, NewsItem
 
 REPRINT = 0.9  # told before from this share on; chosen on data: tests/bench/bench_novelty.py
 KINSHIP = 0.25  # less was not told at all: headlines about one company share that much
+_BLOCK = 128  # compared at a time, so that a copy is often found without the rest
 Order = tuple[int, str]  # available_at and article id
 
 
@@ -52,14 +53,16 @@ def _shares(text: Text, others: Sequence[Text]) -> Iterator[tuple[int, float]]:
     """The place of each of the others that tells at least KINSHIP of `text`, and the share."""
     words, n_words, facts, n_facts = text
     least = KINSHIP * n_words or 1.0  # a share is never over p
-    for i, n_common in enumerate([(words & other[0]).bit_count() for other in others]):
-        if n_common >= least:
-            other = others[i]
-            share = _share(n_common, n_words, other.n_words, 8 * SKETCH_WORDS)
-            n_common = (facts & other.facts).bit_count()
-            share = min(share, _share(n_common, n_facts, other.n_facts, 8 * SKETCH_FACTS))
-            if share >= KINSHIP:
-                yield i, share
+    for low in range(0, len(others), _BLOCK):
+        block = others[low : low + _BLOCK]
+        for i, n_common in enumerate([(words & other[0]).bit_count() for other in block]):
+            if n_common >= least:
+                other = block[i]
+                share = _share(n_common, n_words, other.n_words, 8 * SKETCH_WORDS)
+                n_common = (facts & other.facts).bit_count()
+                share = min(share, _share(n_common, n_facts, other.n_facts, 8 * SKETCH_FACTS))
+                if share >= KINSHIP:
+                    yield low + i, share
 
 
 def _share(n_common: int, n: int, n_other: int, n_bits: int) -> float:
@@ -156,6 +159,8 @@ class Stories:
                 first = self.items[low + i]
             if share > most:
                 most, nearest = share, self.items[low + i].article_id
+            if share >= 1.0:
+                break  # nothing tells more, and the first is known
         return Story(_order(first or self.items[at]), 1.0 - most, nearest)
 
     def _retell(self, at: int) -> bool:
