@@ -29,7 +29,8 @@ lows miss missed misses negative no not open opens outperform overweight plunge 
 profit profits quit quits raise raised raises raising rallies rally recall reject rejected rejection
 rejects resume resumes rise rises rising rose sell sells settle short slash slashes slide slides
 slip slips slump slumps soar soars start starts stop stops strong sue sues surge surges tumble
-tumbles underperform underweight up upgrade upgraded upgrades upgrading weak win wins won
+tumbles top tops trail trails underperform underweight up upgrade upgraded upgrades upgrading weak
+win wins won
 first second third fourth monday tuesday wednesday thursday friday saturday sunday
 january february march april may june july august september october november december
 """
