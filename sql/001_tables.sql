@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS sentiments (
     n_chars bigint NOT NULL,
     duplicate boolean NOT NULL,
     assumed_times boolean NOT NULL,
+    sketch bytea NOT NULL,
     kafka_ts timestamptz NOT NULL,
     topic_id text NOT NULL,
     "partition" integer NOT NULL,

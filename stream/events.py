@@ -16,6 +16,7 @@ from stream.malformed import explain
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+SKETCH_WORDS, SKETCH_FACTS = 96, 32  # bytes of a sketch: the words first, then the facts
 MARKET_KEY = "*"  # key of records that concern every symbol, written to every partition
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9.\-/]{0,15}$(?!\n)", description="ticker")]
@@ -28,6 +29,7 @@ Polarity = Annotated[float, Meta(ge=-1, le=1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Ident = Annotated[str, Meta(min_length=1, max_length=200)]
 Word = Annotated[str, Meta(max_length=64)]
+Sketch = Annotated[bytes, Meta(max_length=SKETCH_WORDS + SKETCH_FACTS)]
 Revision = Annotated[int, Meta(ge=1, le=1_000_000)]
 Status = Literal["published", "corrected", "retracted"]
 Direction = Literal["BEARISH", "NEUTRAL", "BULLISH"]
@@ -136,7 +138,11 @@ class ClockTick(Struct, frozen=True, kw_only=True):
 
 
 class SentimentScored(Struct, frozen=True, kw_only=True):
-    """One (article revision, symbol, model version): what the text says of the symbol."""
+    """One (article revision, symbol, model version): what the text says of the symbol.
+
+    `sketch` is what other articles are compared with, base64 on the wire; without one an article
+    is compared with nothing and counts as new.
+    """
 
     article_id: Ident
     revision: Revision
@@ -156,6 +162,7 @@ class SentimentScored(Struct, frozen=True, kw_only=True):
     n_chars: Count = 0
     duplicate: bool = False
     assumed_times: bool = False
+    sketch: Sketch = b""
 
 
 class PaneClosed(Struct, frozen=True, kw_only=True):

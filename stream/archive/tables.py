@@ -71,7 +71,8 @@ TABLES: dict[str, Table] = {
             "article_id:text revision:int4 status:text symbol:text source:text "
             "published_at:time available_at:time scored_at:time "
             "negative:float neutral:float positive:float relevance:float model:text "
-            "text_hash:text headline:text n_chars:int8 duplicate:bool assumed_times:bool",
+            "text_hash:text headline:text n_chars:int8 duplicate:bool assumed_times:bool "
+            "sketch:bytes",
         ),
         _table(
             "ticks",
@@ -132,7 +133,7 @@ def _sentiment(e: events.SentimentScored) -> Row:
         e.article_id, e.revision, e.status, e.symbol, e.source, time_us(e.published_at),
         time_us(e.available_at), time_us(e.scored_at), e.negative, e.neutral, e.positive,
         e.relevance, e.model, e.text_hash, e.headline, int8(e.n_chars, "n_chars"), e.duplicate,
-        e.assumed_times,
+        e.assumed_times, e.sketch,
     )  # fmt: skip
 
 

@@ -1,14 +1,18 @@
-"""Features of one symbol's news: tone, disagreement, attention, sources, and tone times move."""
+"""Features of one symbol's news: tone, disagreement, attention, sources, and tone times move.
+
+They see the items that are no re-prints; only `source_count` and `news_reprinted` see all.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from math import fsum, sqrt
 
 from stream.features.groups import Feature, Group, Values
 from stream.features.view import View, Window
 
-NO_ITEM = "no item in the window"
+NO_ITEM = "no new item in the window"
 DECAY_SPAN = 8  # half-lives that a decayed sum looks back: the rest weighs under 1/256
 
 
@@ -63,7 +67,7 @@ def decay(*half_lives: Window) -> Group:
 
 
 def attention(*windows: Window, base: Window) -> Group:
-    """Items in each window (0 is a value), and the first window's rate against the base's."""
+    """New items in each window (0 is a value), the first window's rate against the base's."""
     first = windows[0]
     share = first.us / base.us
 
@@ -89,9 +93,14 @@ def texture(window: Window, longest: Window) -> Group:
         age = None
         if view.news_lows[longest] < high:
             age = (view.cut - news.times[high - 1]) / 3.6e9
+        told = view.told
+        span = slice(*(bisect_right(told.times, end) for end in (view.cut - window.us, view.cut)))
+        tellers = told.items[span]
+        sources = float(len({item.source for item in tellers}))
         n = high - low
+        reprinted = 1.0 - n / len(tellers) if tellers else None
         if n == 0:
-            return [None, None, 0.0, age, None, 0.0, None, None]
+            return [None, None, 0.0, age, None, sources, reprinted, None, None]
         weights = news.weights[low:high]
         return [
             _dispersion(news.polarities[low:high], weights, view.sentiments[window]),
@@ -99,7 +108,8 @@ def texture(window: Window, longest: Window) -> Group:
             fsum(news.novelties[low:high]),
             age,
             fsum(news.credibilities[low:high]) / n,
-            float(len(set(news.sources[low:high]))),
+            sources,
+            reprinted,
             fsum(news.lengths[low:high]) / n,
             _after_close(view, low),
         ]
@@ -107,14 +117,19 @@ def texture(window: Window, longest: Window) -> Group:
     w = window.name
     return Group(
         (
-            Feature(f"sentiment_dispersion_{w}", "polarity", w, "[0, 1]", "fewer than two items"),
+            Feature(
+                f"sentiment_dispersion_{w}", "polarity", w, "[0, 1]", "fewer than two new items"
+            ),
             Feature(f"sentiment_negative_{w}", "probability", w, "[0, 1]", NO_ITEM),
             Feature(f"news_novel_{w}", "items", w, "[0, inf)", "never"),
             Feature(f"news_age_{longest.name}", "h", longest.name, "[0, inf)", NO_ITEM),
             Feature(f"source_credibility_{w}", "1", w, "[0, 1]", NO_ITEM),
             Feature(f"source_count_{w}", "sources", w, "[0, inf)", "never"),
+            Feature(f"news_reprinted_{w}", "share", w, "[0, 1]", "no item, not even a re-print"),
             Feature(f"news_length_{w}", "log(1 + characters)", w, "[0, inf)", NO_ITEM),
-            Feature(f"news_afterclose_{w}", "share", w, "[0, 1]", "no item, or no session known"),
+            Feature(
+                f"news_afterclose_{w}", "share", w, "[0, 1]", "no new item, or no session known"
+            ),
         ),
         compute,
     )

@@ -10,12 +10,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
 from stream.errors import Refused
 from stream.features.adjust import Action
-from stream.features.news import NewsBook, NewsItem
+from stream.features.news import NewsItem
+from stream.features.newsbook import NewsBook
 from stream.features.panes import Pane
 from stream.features.tape import SLACK_US, Tape
 from stream.features.vector import FeatureSet
@@ -35,6 +37,13 @@ class NewsChange(Enum):
     IGNORED = "ignored"
 
 
+class Telling(NamedTuple):
+    """Which article told an item's story first, mostly the item itself, and its novelty, 0..1."""
+
+    story: str
+    novelty: float
+
+
 class SymbolState:
     """All that the features of one symbol need. Times are microseconds since 1970 UTC."""
 
@@ -43,7 +52,7 @@ class SymbolState:
         self.feature_set = feature_set
         self._changed: dict[str, None] = {}  # slots, in order of change
         self._tape = Tape(feature_set, self._changed)
-        self._news = NewsBook()
+        self._news = NewsBook(feature_set.story_window.us)
         self._actions: list[Action] = []
         # Taken as they are, for speed: every trade passes here.
         self.apply_trade = self._tape.open.add
@@ -119,7 +128,6 @@ class SymbolState:
         sessions as known at `cut`, news with available_at <= cut, actions with ex_at <= cut.
         """
         tape = self._tape
-        news, news_high = self._news.columns(cut)
         taken = tape.take(cut, include_open=include_open)
         try:
             view = View(
@@ -130,8 +138,7 @@ class SymbolState:
                 taken.session,
                 taken.session_pane,
                 taken.n_done,
-                news,
-                news_high,
+                self._news.at(cut),
             )
             return self.feature_set.compute(view)
         finally:
@@ -139,17 +146,29 @@ class SymbolState:
 
     def evidence(self, cut: int) -> tuple[str, ...]:
         """Ids of the news of the feature set's evidence window, newest first, at most 20."""
-        columns, high = self._news.columns(cut)
+        known = self._news.at(cut)
         after = cut - self.feature_set.evidence_window.us
-        low = max(bisect_right(columns.times, after, 0, high), high - MAX_EVIDENCE)
-        return tuple(reversed(columns.ids[low:high]))
+        low, high = (bisect_right(known.times, end) for end in (after, cut))
+        found = known.items[max(low, high - MAX_EVIDENCE) : high]
+        return tuple(item.article_id for item in reversed(found))
 
     def last_news_at(self, cut: int) -> int | None:
         """available_at of the newest item at `cut` inside the longest news window."""
-        columns, high = self._news.columns(cut)
-        if not high or columns.times[high - 1] <= cut - self.feature_set.news_window.us:
+        times = self._news.at(cut).times
+        high = bisect_right(times, cut)
+        if not high or times[high - 1] <= cut - self.feature_set.news_window.us:
             return None
-        return columns.times[high - 1]
+        return times[high - 1]
+
+    def stories(self, cut: int) -> dict[str, Telling]:
+        """By article id of each item in the longest news window: its story and its novelty."""
+        known = self._news.at(cut)
+        after = cut - self.feature_set.news_window.us
+        low, high = (bisect_right(known.times, end) for end in (after, cut))
+        return {
+            item.article_id: Telling(story.first[1], story.novelty)
+            for item, story in zip(known.items[low:high], known.stories[low:high], strict=True)
+        }
 
     def last_price(self) -> float | None:
         """The price applied last, as traded."""
@@ -204,8 +223,8 @@ class SymbolState:
     def _prune(self) -> None:
         """Forget what no window reaches any more."""
         self._tape.prune()
-        newest = self._tape.misc.newest
-        for article_id in self._news.forget(newest - self.feature_set.news_window.us - SLACK_US):
+        kept_us = self.feature_set.news_window.us + self.feature_set.story_window.us + SLACK_US
+        for article_id in self._news.forget(self._tape.misc.newest - kept_us):
             self._changed[f"news|{article_id}"] = None
         if self._actions:
             self._prune_actions()

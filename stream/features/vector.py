@@ -25,6 +25,7 @@ class FeatureSet:
     panes_kept: int | None  # more panes than this count for nothing
     sessions_kept: int
     news_window: Window
+    story_window: Window  # how far back an item's text is compared; later it is news again
     evidence_window: Window
     warmup_panes: int
     groups: tuple[Group, ...]
@@ -49,12 +50,13 @@ class FeatureSet:
 
 INTRADAY = FeatureSet(
     name="intraday",
-    version=1,
+    version=2,
     pane_us=MINUTE_US,
     pane_window_us=4 * HOUR_US,
     panes_kept=None,
     sessions_kept=252,  # 251 closes give 250 returns; the newest session may be open
     news_window=days(7),
+    story_window=days(3),
     evidence_window=days(1),
     warmup_panes=30,
     groups=(
@@ -78,12 +80,13 @@ INTRADAY = FeatureSet(
 
 DAILY = FeatureSet(
     name="daily",
-    version=1,
+    version=2,
     pane_us=None,
     pane_window_us=None,
     panes_kept=251,
     sessions_kept=6,  # only for the after-close share
     news_window=days(30),
+    story_window=days(7),
     evidence_window=days(3),
     warmup_panes=60,
     groups=(

@@ -14,6 +14,7 @@ from stream.features.news import NewsColumns
 from stream.features.panes import DAY_US, HOUR_US, MAX_GAP_US, MINUTE_US, Pane
 from stream.features.series import Series
 from stream.features.sessions import Session, SessionBook
+from stream.features.stories import Stories
 
 
 class Window:
@@ -141,6 +142,7 @@ class View:
         "session",
         "session_high",
         "session_pane",
+        "told",
     )
 
     def __init__(
@@ -152,8 +154,7 @@ class View:
         session: Session | None,
         session_pane: Pane | None,
         session_high: int,
-        news: NewsColumns,
-        news_high: int,
+        told: Stories,
     ) -> None:
         self.cut = cut
         self.panes = panes
@@ -162,8 +163,9 @@ class View:
         self.session = session  # newest one opened by the cut
         self.session_pane = session_pane
         self.session_high = session_high  # book.done[:session_high] are done at the cut
-        self.news = news
-        self.news_high = news_high
+        self.told = told  # every item; `news` are those that are no re-prints
+        self.news = news = told.news
+        self.news_high = news_high = bisect_right(news.times, cut)
         self.lows = PaneLows(panes.ends, cut, high)
         self.returns = Returns(panes, self.lows)
         self.news_lows = NewsLows(news.times, cut, news_high)

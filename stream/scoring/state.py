@@ -256,9 +256,9 @@ class PartitionState:
                 neutral=scored.neutral,
                 positive=scored.positive,
                 relevance=scored.relevance,
-                novelty=0.0 if scored.duplicate else 1.0,
                 n_chars=scored.n_chars,
                 model=scored.model,
+                sketch=scored.sketch,
             )
         )
         if change is NewsChange.IGNORED:

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import ahocorasick
 
+from stream.sentiment.company_words import BROKERS, COMMON, NOISY, TICKER_WORDS
 from stream.sentiment.listings import FLAT, Listing, read_listings, spellings
-from stream.sentiment.words import BROKERS, COMMON, NOISY, TICKER_WORDS
 
 _TAGGED, _CASHTAG, _FULL, _NAME, _WORD, _TICKER, _COMMON, _NOISY = (
     1.0, 1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6,

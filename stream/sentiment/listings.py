@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stream.errors import Refused
-from stream.sentiment.words import DESCRIPTIVE, LEGAL, NOISY, TICKER_WORDS
+from stream.sentiment.company_words import DESCRIPTIVE, LEGAL, NOISY, TICKER_WORDS
 
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-/]{0,15}")
 _ENDINGS = LEGAL | {"&", "and"}

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import sentencex
 
+from stream.sentiment.company_words import LEGAL
 from stream.sentiment.directory import Span
-from stream.sentiment.words import LEGAL
 
 MAX_SENTENCES = 200  # of a body that are read
 _SENTENCE_CHARS = 1_000  # a longer one is cut

@@ -20,6 +20,7 @@ from stream.events import NewsArticle, SentimentScored, decode, encode, micros, 
 from stream.sentiment.judge import NO_MODEL
 from stream.sentiment.opinions import Fresh, Opinions
 from stream.sentiment.reading import Reading
+from stream.sentiment.sketch import sketch
 from stream.sentiment.state import Articles, Known
 from stream.sentiment.text import one_line, text_hash
 
@@ -139,6 +140,8 @@ class SentimentStep:
         scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
         at = max(available, scored_at)
         chosen = self._opinions.judge.model_of(article.id)
+        retracted = article.status == "retracted"
+        text_sketch = b"" if retracted else sketch(reading.text or article.headline)
         for symbol in sorted({*now, *before}):
             status = article.status if symbol in now else "retracted"
             score, model, duplicate = NEUTRAL, chosen, False
@@ -167,6 +170,7 @@ class SentimentStep:
                 n_chars=len(reading.text),
                 duplicate=duplicate,
                 assumed_times=replay,
+                sketch=text_sketch,
             )
             timestamp_ms = -(-at // 1000) if replay else None
             out.send("sentiment", symbol.encode(), encode(scored), timestamp_ms=timestamp_ms)

@@ -138,6 +138,10 @@ TAMPERING = {
         "article_id = 'n0'",
         lambda found: found["different"] > 0,
     ),
+    "a sketch, so that the next article is no re-print": (
+        "UPDATE sentiments SET sketch = '' WHERE revision = 2 AND article_id = 'n0'",
+        lambda found: found["different"] > 0,
+    ),
 }
 
 

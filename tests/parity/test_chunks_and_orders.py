@@ -21,6 +21,7 @@ from stream.scoring.step import ModelInForce, ScoreStep
 from tests.factories import policy
 from tests.history import Outputs, Record
 from tests.integration.faults.recorded import SYMBOLS, recorded
+from tests.unit.features.scripts import SKETCHES
 
 START = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
 SPAN = timedelta(minutes=6)
@@ -47,6 +48,7 @@ def logs(seed: int) -> dict[str, list[Record]]:
             article_id=f"n{i}", revision=1, status="published", symbol=symbol, source="wire",
             published_at=at, available_at=at, scored_at=at, negative=0.1, neutral=0.2,
             positive=0.7, relevance=1.0, model="lexicon", text_hash=str(i),
+            sketch=rng.choice(SKETCHES),
         )  # fmt: skip
         found["sentiment"].append(Record(HOME, i, first_ms - 2, symbol.encode(), encode(scored)))
     for i, symbol in enumerate(MINE):
@@ -57,13 +59,17 @@ def logs(seed: int) -> dict[str, list[Record]]:
     return found
 
 
-def pane_signals(found: dict[str, list[Record]], chunks: int, order: Sequence[int]) -> list[bytes]:
-    """Signals of a step that is fed `chunks` records at a time, topics in the order given."""
+def new_step() -> ScoreStep:
     features = FEATURE_SETS["intraday"]
     rules = RulesModel(features.name, features.version, features.names)
-    step = ScoreStep(
+    return ScoreStep(
         HOME, 4, policy(), ModelInForce(rules), build="b", clock=lambda: 0, stamp_outputs=False
     )
+
+
+def pane_signals(found: dict[str, list[Record]], chunks: int, order: Sequence[int]) -> list[bytes]:
+    """Signals of a step that is fed `chunks` records at a time, topics in the order given."""
+    step = new_step()
     queues = {topic: Queue(topic) for topic in TOPICS}
     out, fetched = Outputs(), dict.fromkeys(TOPICS, 0)
 

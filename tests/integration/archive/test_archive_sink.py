@@ -119,7 +119,7 @@ ROUND_TRIPS: list[tuple[str, str, msgspec.Struct]] = [
             article_id="article-1", revision=2, status="corrected", symbol="AAPL", source="wire",
             published_at=AT, available_at=AT, scored_at=AT, negative=0.1, neutral=0.2, positive=0.7,
             relevance=1.0, model="lexicon-1", text_hash="abc", headline="h", n_chars=5,
-            duplicate=True,
+            duplicate=True, sketch=bytes(range(128)),
         ),
     ),
     ("signals", "signals", signal()),

@@ -89,7 +89,7 @@ def score(article_id: str, symbol: str, available_at: datetime, **more: Any) -> 
              "source": "wire", "published_at": available_at - MINUTE, "available_at": available_at,
              "scored_at": available_at, "negative": 0.1, "neutral": 0.2, "positive": 0.7,
              "relevance": 1.0, "model": "lexicon", "text_hash": "h", "headline": "h", "n_chars": 9,
-             "duplicate": False, "assumed_times": False}  # fmt: skip
+             "duplicate": False, "assumed_times": False, "sketch": ""}  # fmt: skip
     return {**given, **place(available_at), **more}
 
 

@@ -153,7 +153,7 @@ def test_every_field_of_a_stored_event_comes_back(database):
     article = msgspec.structs.replace(
         make_article(START), status="corrected", revision=2, text_hash="h", headline="x",
         published_at=moment(START - 2), available_at=moment(START - 1), n_chars=9, duplicate=True,
-        assumed_times=True,
+        assumed_times=True, sketch=bytes(range(128)),
     )  # fmt: skip
     store(database, [(each, 0, 0, START, "t") for each in (instrument, article, tick)])
     found = read(database)[0]

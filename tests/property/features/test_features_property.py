@@ -22,15 +22,16 @@ trades = st.tuples(
     st.just("trade"), seconds, prices, sizes, st.just(None), st.just(None), st.just(True)
 )
 news = st.builds(
-    lambda at, number, revision, status, polarity, relevance: (
+    lambda at, number, revision, status, polarity, relevance, sketch: (
         "news",
         scripts.item(
             f"n{number}", at=scripts.T0 + at * 1_000_000, revision=revision, status=status,
-            polarity=polarity, relevance=relevance,
+            polarity=polarity, relevance=relevance, sketch=sketch,
         ),
     ),
     seconds, st.integers(0, 5), st.integers(1, 4),
     st.sampled_from(["published", "corrected", "retracted"]), st.floats(-1, 1), shares,
+    st.sampled_from(scripts.SKETCHES),
 )  # fmt: skip
 events = st.one_of(
     trades,

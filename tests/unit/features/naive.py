@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from functools import cache
 from itertools import pairwise
 
 MINUTE = 60_000_000
@@ -246,6 +247,42 @@ def cycle(name, length, origin, cut, out):
     out[f"time_sin_{name}"], out[f"time_cos_{name}"] = math.sin(angle), math.cos(angle)
 
 
+@cache
+def bits(sketch):
+    """Places of the set bits: of the words part and of the facts part."""
+    places = [8 * i + k for i, byte in enumerate(sketch) for k in range(8) if byte >> k & 1]
+    return {p for p in places if p < 768}, {p for p in places if p >= 768}
+
+
+@cache
+def told(new, by):
+    """How much of a text an earlier one tells: the lesser share of words and facts."""
+    shares = []
+    for own, other, size in zip(bits(new), bits(by), (768, 256), strict=True):
+        missing = len(own - other)
+        if not missing:
+            shares.append(1.0)
+        else:
+            p, f = 1 - missing / len(own), len(other) / size
+            shares.append((p - f) / (1 - f))
+    return min(shares) if bits(new)[0] and min(shares) >= 0.25 else 0.0
+
+
+def stories(items, reach):
+    """For each item, in order: who told it first and its novelty."""
+    out = {}
+    for j, item in enumerate(items):
+        shares = {
+            each.article_id: told(item.sketch, each.sketch)
+            for each in items[:j]
+            if each.available_at > item.available_at - reach
+        }
+        tellers = [article_id for article_id, share in shares.items() if share >= 0.9]
+        first = tellers[0] if tellers else item.article_id
+        out[item.article_id] = (first, 1 - max(shares.values(), default=0.0))
+    return out
+
+
 def tone(items, cut, us):
     chosen = [item for item in items if item.available_at > cut - us]
     return ratio(
@@ -254,8 +291,11 @@ def tone(items, cut, us):
     )
 
 
-def news_features(items, cut, sessions, windows, base, half_lives, texture, out):
+def news_features(every, cut, sessions, windows, base, half_lives, texture, reach, out):
     longest = base[1]
+    every = [item for item in every if item.available_at > cut - longest - reach]
+    story = stories(every, reach)
+    items = [item for item in every if story[item.article_id][0] == item.article_id]
     usual = out[f"sentiment_mean_{base[0]}"] = tone(items, cut, longest)
     for i, (name, us) in enumerate(windows):
         own = out[f"sentiment_mean_{name}"] = tone(items, cut, us)
@@ -277,11 +317,13 @@ def news_features(items, cut, sessions, windows, base, half_lives, texture, out)
         spread = sum(i.relevance * (i.polarity - own) ** 2 for i in chosen) / weight
         out[f"sentiment_dispersion_{name}"] = math.sqrt(spread)
     out[f"sentiment_negative_{name}"] = mean([item.negative for item in chosen])
-    out[f"news_novel_{name}"] = float(sum(item.novelty for item in chosen))
+    out[f"news_novel_{name}"] = float(sum(story[i.article_id][1] for i in chosen))
     ages = [(cut - i.available_at) / HOUR for i in items if i.available_at > cut - longest]
     out[f"news_age_{base[0]}"] = min(ages, default=None)
     out[f"source_credibility_{name}"] = mean([TRUST.get(item.source, 0.5) for item in chosen])
-    out[f"source_count_{name}"] = float(len({item.source for item in chosen}))
+    tellers = [item for item in every if item.available_at > cut - us]
+    out[f"source_count_{name}"] = float(len({item.source for item in tellers}))
+    out[f"news_reprinted_{name}"] = ratio(len(tellers) - len(chosen), len(tellers))
     out[f"news_length_{name}"] = mean([math.log(1 + item.n_chars) for item in chosen])
     outside = []
     for item in chosen:
@@ -354,7 +396,7 @@ def intraday(events, cut, include_open):
     items = news_at(events, cut)
     news_features(
         items, cut, sessions, [("1h", HOUR), ("1d", DAY)], ("7d", 7 * DAY),
-        [("30m", 30 * MINUTE), ("3h", 3 * HOUR)], ("1d", DAY), out,
+        [("30m", 30 * MINUTE), ("3h", 3 * HOUR)], ("1d", DAY), 3 * DAY, out,
     )  # fmt: skip
     for a, b in [("1h", "15m"), ("1d", "1h")]:
         mood, move = out[f"sentiment_mean_{a}"], out[f"return_log_{b}"]
@@ -391,7 +433,7 @@ def daily(events, cut, include_open):
     sessions = sessions_from(events, cut, panes)
     news_features(
         items, cut, sessions, [("1d", DAY), ("7d", 7 * DAY)], ("30d", 30 * DAY),
-        [("6h", 6 * HOUR), ("1d", DAY)], ("3d", 3 * DAY), out,
+        [("6h", 6 * HOUR), ("1d", DAY)], ("3d", 3 * DAY), 7 * DAY, out,
     )  # fmt: skip
     for a, b in [("1d", "1d"), ("7d", "5d")]:
         mood, move = out[f"sentiment_mean_{a}"], out[f"return_log_{b}"]

@@ -8,6 +8,7 @@ from stream.features.news import NewsItem
 from stream.features.panes import of_bar
 from stream.features.symbol import SymbolState
 from stream.features.vector import FEATURE_SETS
+from stream.sentiment.sketch import sketch
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
@@ -15,11 +16,26 @@ DAY = 24 * HOUR
 T0 = 1_700_000_040_000_000 // DAY * DAY + 14 * HOUR
 
 
+# Stories told again, cut, tagged, nearly, and in part: so that items are re-prints or kin.
+TELLINGS = (
+    "Apple beats quarterly estimates, raises full-year outlook to $12 billion",
+    "APPLE RAISES FULL-YEAR OUTLOOK TO $12 BILLION; BEATS QUARTERLY ESTIMATES - Reuters",
+    "Apple beats quarterly estimates, raises full-year...",
+    "Apple beats quarterly estimates, cuts full-year outlook to $12 billion",
+    "Apple beats quarterly estimates, raises full-year outlook to $12 billion and plans 3 plants",
+    "Judge approves Apple's $200 million settlement with investors",
+    "RT @x: Judge approves Apple's $200 million settlement",
+    "Apple unveils a new phone",
+    "",
+)
+SKETCHES = tuple(map(sketch, TELLINGS))
+
+
 def item(article_id="a", *, at=T0, revision=1, status="published", polarity=0.5, source="reuters",
-         relevance=1.0, novelty=1.0, n_chars=100, model="lexicon"):  # fmt: skip
+         relevance=1.0, n_chars=100, model="lexicon", sketch=b""):  # fmt: skip
     return NewsItem(
         article_id, revision, status, source, at, polarity, max(0.0, -polarity),
-        1 - abs(polarity), max(0.0, polarity), relevance, novelty, n_chars, model,
+        1 - abs(polarity), max(0.0, polarity), relevance, n_chars, model, sketch,
     )  # fmt: skip
 
 
@@ -44,8 +60,8 @@ def news_event(rng, number, now):
             polarity=rng.choice([-1.0, 0.0, 1.0, rng.uniform(-1, 1)]),
             source=rng.choice(["reuters", "twitter", "blog"]),
             relevance=rng.choice([0.0, 1.0, rng.random()]),
-            novelty=rng.choice([0.0, 1.0]),
             n_chars=rng.randrange(3000),
+            sketch=rng.choice(SKETCHES),
         ),
     )
 

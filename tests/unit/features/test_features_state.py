@@ -316,8 +316,8 @@ def test_slots_of_a_long_run_are_those_of_the_longest_window():
     assert sum(slot.startswith("pane|") for slot in slots) == 330
     assert not any(slot.startswith("open|") for slot in slots)
     assert sum(map(len, slots.values())) / len(slots) < 200
-    state.apply_trade(T0 + 9 * DAY, 10.0, 1.0)
-    state.close_through(T0 + 9 * DAY + MINUTE)
+    state.apply_trade(T0 + 12 * DAY, 10.0, 1.0)
+    state.close_through(T0 + 12 * DAY + MINUTE)
     kept = snapshot(slots, state)
     assert {slot.partition("|")[0] for slot in kept} == {"pane", "misc"}
 

@@ -1,0 +1,114 @@
+"""All revisions of a symbol's news inside the longest window, and what of them counts at a cut.
+
+An item counts at `cut` when available_at <= cut and no higher revision of it was available by
+then. A retraction is a revision that counts as nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+
+from stream.features.news import NewsItem
+from stream.features.stories import Stories
+
+
+class NewsBook:
+    """The revisions by article. An item is compared with those of the `reach_us` before it."""
+
+    def __init__(self, reach_us: int) -> None:
+        self.revisions: dict[str, list[NewsItem]] = {}  # ascending revision
+        self._reach_us = reach_us
+        self._oldest: int | None = None  # available_at
+        self._settled = Stories(reach_us)
+        self._settled_at = 0  # from this cut on, `_settled` is what counts
+        self._earlier: tuple[int, Stories] | None = None  # a cut before that, and what counted
+        self._models: tuple[int, int, dict[str, int]] | None = None
+
+    def newest_revision(self, article_id: str) -> int:
+        """Highest revision known; 0 where there is none."""
+        known = self.revisions.get(article_id)
+        return known[-1].revision if known else 0
+
+    def add(self, item: NewsItem) -> None:
+        """Add a revision higher than all known ones of its article."""
+        known = self.revisions.setdefault(item.article_id, [])
+        if known and known[-1].status != "retracted":
+            self._settled.remove(known[-1])
+        known.append(item)
+        if item.status != "retracted":
+            self._settled.insert(item)
+        if len(known) > 1:
+            self._settled_at = max(self._settled_at, item.available_at)
+        if self._oldest is None or item.available_at < self._oldest:
+            self._oldest = item.available_at
+        self._earlier = self._models = None
+
+    def forget(self, until: int) -> set[str]:
+        """Drop revisions available at or before `until`; returns the ids of changed articles."""
+        if self._oldest is None or self._oldest > until:
+            return set()
+        changed = set()
+        for article_id, known in list(self.revisions.items()):
+            gone = max((each.revision for each in known if each.available_at <= until), default=0)
+            if not gone:
+                continue
+            changed.add(article_id)
+            left = [each for each in known if each.revision > gone]
+            if left:
+                self.revisions[article_id] = left
+            else:
+                del self.revisions[article_id]
+        self._settled.forget(until)
+        self._note_times()
+        self._earlier = self._models = None
+        return changed
+
+    def restore(self, revisions: dict[str, list[NewsItem]]) -> None:
+        """Take the articles of a checkpoint."""
+        self.revisions = revisions
+        newest = (known[-1] for known in revisions.values())
+        items = (item for item in newest if item.status != "retracted")
+        self._settled = Stories(self._reach_us, sorted(items, key=_time))
+        self._note_times()
+        self._earlier = self._models = None
+
+    def at(self, cut: int) -> Stories:
+        """The items that count at `cut`; those that come later may stand behind them."""
+        if cut >= self._settled_at:
+            return self._settled
+        if self._earlier is None or self._earlier[0] != cut:
+            self._earlier = cut, Stories(self._reach_us, sorted(self._counted(cut), key=_time))
+        return self._earlier[1]
+
+    def models(self, after: int, cut: int) -> dict[str, int]:
+        """Items by sentiment model in (after, cut], re-prints too."""
+        stories = self.at(cut)
+        low, high = (bisect_right(stories.times, end) for end in (after, cut))
+        if stories is not self._settled:
+            return dict(Counter(item.model for item in stories.items[low:high]))
+        if self._models is None or self._models[:2] != (low, high):
+            found = Counter(item.model for item in stories.items[low:high])
+            self._models = (low, high, dict(found))
+        return dict(self._models[2])
+
+    def _counted(self, cut: int) -> Iterator[NewsItem]:
+        for known in self.revisions.values():
+            until: int | None = None
+            for item in reversed(known):
+                counts = item.available_at <= cut and (until is None or until > cut)
+                if counts and item.status != "retracted":
+                    yield item
+                until = item.available_at if until is None else min(until, item.available_at)
+
+    def _note_times(self) -> None:
+        every = self.revisions.values()
+        times = [item.available_at for known in every for item in known]
+        self._oldest = min(times, default=None)
+        replaced = [item.available_at for known in every for item in known[1:]]
+        self._settled_at = max(replaced, default=0)
+
+
+def _time(item: NewsItem) -> int:
+    return item.available_at
