@@ -15,11 +15,13 @@ from typing import Any
 
 import aiokafka
 import structlog
+from aiokafka.errors import KafkaError
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 from mode import Service
 
+from stream.engine.lookout import Lookout
 from stream.engine.pending import Pending
 from stream.errors import Unavailable
 
@@ -30,8 +32,7 @@ FETCH_WAIT_MS = 10  # 5 costs a tenth of a core in empty answers; Faust waits 1,
 FETCH_MIN_BYTES = 1 << 16  # what comes within the wait comes in one answer, for all partitions
 _POLL_S = 0.25
 _FULL_POLL_S = 0.02  # a fetch cannot be cut short when a full partition has room again
-_STUCK_S = 15  # with records to fetch and none handed out
-_REBALANCE_S = 45
+_ENDS_S = 10.0  # for the broker to say where its logs end
 
 Resume = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 Revoke = Callable[[set[TP]], Awaitable[None]]
@@ -88,9 +89,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._done: dict[TP, int] = {}
         self._idle_at: dict[TP, int] = {}  # where a partition with nothing pending stands
         self.handed_out: dict[TP, int] = {}
-        self._unsettled: int | None = 0  # seconds since the start or a revocation, until settled
-        self._sought = False  # since then every partition was told where to start
-        self._still: dict[TP, tuple[int, int]] = {}  # last offset handed out, seconds since
+        self._lookout = Lookout()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -118,7 +117,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Let the engine commit what it has, then forget the partitions."""
         self.hold(revoked)
         self.stop_flow()
-        self._unsettled, self._sought = 0, False
+        self._lookout.rebalancing()
         if revoked:
             await self.transport.revoke(revoked)
         try:
@@ -126,7 +125,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except Exception as error:
             log.warning("group offsets not committed", why=repr(error))
         for tp in revoked:
-            for known in (self._pending, self._done, self._idle_at, self.handed_out, self._still):
+            for known in (self._pending, self._done, self._idle_at, self.handed_out):
                 known.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
@@ -134,7 +133,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Faust seeks only where there is something to seek."""
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:
-            self._unsettled = None
+            self._lookout.assigned_nothing()
 
     def hold(self, tps: set[TP]) -> None:
         """Deliver nothing of `tps` until a seek; what is on its way counts for nothing."""
@@ -155,7 +154,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.app.crash(error)
             raise
         await self.seek_all(positions)
-        self._sought = True
+        self._lookout.sought()
 
     async def seek_all(self, positions: Mapping[TP, int]) -> None:
         """Seek with no fetch under way, so that no record of before the seek is delivered."""
@@ -168,7 +167,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self._done[tp] = offset - 1
                 self._idle_at.pop(tp, None)
                 self.handed_out[tp] = offset - 1
-                self._still.pop(tp, None)
                 self._read_offset[tp] = offset
                 await self._seek(tp, offset)
             self._room.set()
@@ -230,32 +228,25 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                     consumer._coordinator.check_errors()  # Faust never asks whether it died
                 if self._thread._thread is not None and not self._thread._thread.is_alive():
                     raise Unavailable("the consumer's thread has ended")
-                self._check_progress()
+                if self._lookout.second(flows=self.flow_active):
+                    await self._look_at_ends()
             except Exception as error:
                 await self.app.crash(error)
                 return
 
-    def _check_progress(self) -> None:
-        """Each second. Raises Unavailable where records wait, or a rebalance lasts, too long.
-
-        Seconds are counted, not timed: a process that was stopped gets its time again.
-        """
-        if self._sought and self.flow_active:  # Faust lets records flow a little after the seek
-            self._unsettled = None
-        if self._unsettled is not None:
-            self._unsettled += 1
-            if self._unsettled > _REBALANCE_S:
-                raise Unavailable(f"the group has not settled within {_REBALANCE_S} s")
-        for tp, last in self.handed_out.items():
-            free = self.flow_active and not self._pending[tp] and tp not in self._held
-            before, seconds = self._still.get(tp, (last, 0))
-            waits = free and before == last and self.missing(tp)
-            self._still[tp] = (last, seconds + 1 if waits else 0)
-            if waits and seconds >= _STUCK_S:
-                raise Unavailable(
-                    f"{tp.topic} partition {tp.partition}: {waits} records wait on the broker, "
-                    f"and none after offset {last} came within {_STUCK_S} s"
-                )
+    async def _look_at_ends(self) -> None:
+        """Raises Unavailable where records wait that the client does not fetch."""
+        waiting = {
+            tp: self._thread.reached(tp) or last + 1
+            for tp, last in self.handed_out.items()
+            if self.flow_active and not self._pending[tp] and tp not in self._held
+        }
+        ends: Mapping[TP, int] = {}
+        # Without an answer nothing is known: a broker that is away is waited for.
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(_ENDS_S):
+                ends = await self.highwaters(*waiting) if waiting else {}
+        self._lookout.look(waiting, ends)
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
