@@ -1,7 +1,8 @@
 """Stored events of a namespace, partition by partition, in the order the engine applied them.
 
-Within a topic the order is the log's (offsets); between topics the smaller Kafka timestamp goes
-first and, on a tie, whatever is not the tape: the rule of `stream.engine.merge`.
+Within a topic the order is the log's (offsets); for training, scores are in that of their times.
+Between topics the smaller Kafka timestamp goes first and, on a tie, whatever is not the tape: the
+rule of `stream.engine.merge`.
 """
 
 from __future__ import annotations
