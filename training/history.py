@@ -1,7 +1,8 @@
 """Stored events of a namespace, partition by partition, in the order the engine applied them.
 
-Within a topic the order is the log's (offsets); between topics the smaller Kafka timestamp goes
-first and, on a tie, whatever is not the tape: the rule of `stream.engine.merge`.
+Within a topic the order is the log's (offsets); for training, scores are in that of their times.
+Between topics the smaller Kafka timestamp goes first and, on a tie, whatever is not the tape: the
+rule of `stream.engine.merge`.
 """
 
 from __future__ import annotations
@@ -97,7 +98,10 @@ class History:
         inputs: dict[str, Iterator[Stored]] = {**self.inputs(partition)}
         yield from inputs.pop("instruments")
         tape = ((each.at_us // 1000, 1, each) for each in inputs.pop(self._tape.table))
-        others = merge(inputs["actions"], inputs["sentiment"], key=lambda each: each.at_us // 1000)
+        # A replay's scores lie in the log as partitions raced, and count from their own time on.
+        ids = self._topic_ids(SENTIMENT.table)
+        scores = (each for _, each in self._read(SENTIMENT, partition, ids, by_time=True))
+        others = merge(inputs["actions"], scores, key=lambda each: each.at_us // 1000)
         ahead = ((each.at_us // 1000, 0, each) for each in others)
         for _, _, each in merge(ahead, tape, key=lambda read: read[:2]):
             yield each
@@ -190,12 +194,15 @@ class History:
         query = f"SELECT topic_id FROM ({ages}) AS ages GROUP BY 1 ORDER BY min(since), 1"
         return [topic_id for (topic_id,) in self._connection.execute(query.encode())]
 
-    def _read(self, source: Source, partition: int, topic_ids: list[str]) -> Rows[_Read]:
-        """The stored records of a table in the log's order."""
+    def _read(
+        self, source: Source, partition: int, topic_ids: list[str], *, by_time: bool = False
+    ) -> Rows[_Read]:
+        """The stored records of a table in the log's order, or in that of their Kafka times."""
+        order = "1, kafka_ts, 2" if by_time else "1, 2"
         query = (
             'SELECT array_position(%s::text[], topic_id), "offset", '
             f"kafka_ts AT TIME ZONE 'UTC', {source.columns} FROM {source.table} "
-            f'WHERE "partition" = %s AND {source.where} ORDER BY 1, 2'
+            f'WHERE "partition" = %s AND {source.where} ORDER BY {order}'
         )
         event = source.event
         name = f"history_{source.table}_{partition}"

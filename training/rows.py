@@ -22,9 +22,10 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Labelled rows, ordered by as_of. Times in microseconds, returns as fractions.
+    """Labelled rows by as_of, symbol, trigger and its reference; times in microseconds.
 
     x : (n, f) float64, NaN is missing; columns as `feature_names`.
+    forward_return : a fraction.
     volatility : of the return over the horizon, as known at as_of.
     counts : rows left out and inputs not used, by reason.
     """
@@ -73,6 +74,7 @@ class Samples:
         self._as_of = array("q")
         self._symbols: list[str] = []
         self._triggers: list[str] = []
+        self._refs: list[tuple[str, int]] = []
 
     def __len__(self) -> int:
         return len(self._as_of)
@@ -91,6 +93,7 @@ class Samples:
         self._as_of.append(due.as_of)
         self._symbols.append(due.symbol)
         self._triggers.append(due.trigger)
+        self._refs.append((due.trigger_ref, due.revision))
 
     def label(
         self,
@@ -122,8 +125,9 @@ class Samples:
         labelled = left == Left.LABELLED
         known = ~np.isnan(volatility)
         counts["no volatility"] += int((labelled & ~known).sum())
-        rows = np.flatnonzero(labelled & known)
-        rows = rows[np.argsort(as_of[rows], kind="stable")]
+        # Not in the log's order, which is a race between partitions: a model hangs on it.
+        keys = list(zip(self._as_of, self._symbols, self._triggers, self._refs, strict=True))
+        rows = np.array(sorted(np.flatnonzero(labelled & known), key=keys.__getitem__), dtype=int)
         return TrainingTable(
             feature_set=self._features.name,
             feature_set_version=self._features.version,

@@ -18,8 +18,6 @@ from stream.engine.worker import PartitionWorker
 from stream.errors import Refused, Unavailable
 from stream.settings import Settings
 
-__all__ = ["build_app", "run_role", "stop_on_signals"]
-
 log = structlog.get_logger()
 
 _STOP_S = 4.0

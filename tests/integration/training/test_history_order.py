@@ -117,6 +117,21 @@ def test_topics_are_merged_by_kafka_time_and_the_tape_goes_last_on_a_tie(databas
     assert found[3].at_us == START + 5 * ms
 
 
+def test_scores_that_raced_in_the_log_are_read_in_the_order_of_their_times(database):
+    minutes = [3, 1, 4, 2]  # a replay's Kafka time is the score's own
+    scores = [make_article(START + m * MINUTE, f"n{m}") for m in minutes]
+    ticks = [make_tick(START + m * MINUTE + SECOND, price=10.0 + m) for m in range(6)]
+    rows = [(tick, 0, i, START + i * MINUTE + SECOND, "t") for i, tick in enumerate(ticks)]
+    rows += [
+        (score, 0, i, START + m * MINUTE, "s")
+        for i, (m, score) in enumerate(zip(minutes, scores, strict=True))
+    ]
+    store(database, rows)
+    found = [event for event, _, _ in read(database)[0]]
+    told = [event.article_id if hasattr(event, "article_id") else event.price for event in found]
+    assert told == [10.0, "n1", 11.0, "n2", 12.0, "n3", 13.0, "n4", 14.0, 15.0]
+
+
 def test_tape_keeps_its_offsets_order_whatever_the_event_times(database):
     ticks = [make_tick(START + 1_000 * k, price=1.0 + k) for k in (3, 1, 2)]
     rows = [(tick, 0, k, START + MINUTE, "t") for k, tick in enumerate(ticks)]

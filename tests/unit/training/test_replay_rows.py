@@ -167,3 +167,13 @@ def test_volatility_is_scaled_to_the_horizon():
 def test_every_feature_set_has_a_label_rule_that_names_its_volatility():
     for name, features in FEATURE_SETS.items():
         assert LABEL_RULES[name].volatility in features.names
+
+
+def test_rows_do_not_hang_on_the_order_of_partitions_or_symbols():
+    one, other = (stored(make_market(symbols=(name,))) for name in ("AAA", "BBB"))
+    table = replay([(0, one), (1, other)], policy(), None)
+    swapped = replay([(1, other), (0, one)], policy(), None)
+    assert len(table) > 100
+    for column in ("x", "symbol", "as_of_us", "forward_return"):
+        expected, got = getattr(table, column), getattr(swapped, column)
+        assert np.array_equal(expected, got, equal_nan=column == "x")
