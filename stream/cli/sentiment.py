@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shlex
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 4,
     rate: Annotated[float, typer.Option(min=1e-6, help="Learning rate of the encoder.")] = 1e-4,
     lora: Annotated[int, typer.Option(min=0, help="Rank of adapters; 0: all weights.")] = 0,
+    freeze: Annotated[int, typer.Option(min=0, help="Lowest layers to leave as they are.")] = 0,
     exact: Annotated[bool, typer.Option(help="32-bit weights, for a teacher; else int8.")] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     resume: Annotated[
@@ -54,7 +56,7 @@ def train(
     from training.sentiment.templates import sentences
     from training.sentiment.train import train as fit
 
-    recipe = Recipe(base=base, seed=seed, epochs=epochs, rate=rate, lora=lora)
+    recipe = Recipe(base=base, seed=seed, epochs=epochs, rate=rate, lora=lora, freeze=freeze)
     try:
         rows = [row for each in data for row in read_labelled(each)]
         extra = [
@@ -136,6 +138,8 @@ def label(
     model: Annotated[str, typer.Argument(help="A name or a folder: the teacher.")],
     texts: Annotated[list[str], typer.Option(help="Files with texts, labels not needed.")],
     out: Annotated[Path, typer.Option(help="JSONL to write: text and three shares a line.")],
+    sample: Annotated[int, typer.Option(min=0, help="So many of the texts; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Let a model label texts, for a smaller one to learn from with `train --more OUT`.
@@ -150,6 +154,8 @@ def label(
         wanted = list(dict.fromkeys(text for each in texts for text in read_texts(each)))
     except (TrainingRefused, ValueError) as error:
         raise Refused(str(error)) from error
+    if 0 < sample < len(wanted):
+        wanted = random.Random(seed).sample(wanted, sample)
     with step_progress("label") as progress, out.open("w") as file:
         for first in range(0, len(wanted), _LABEL_TEXTS):
             progress("scoring", first / len(wanted))

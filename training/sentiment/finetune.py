@@ -111,10 +111,13 @@ def finetune(
     Raises
     ------
     TrainingRefused
-        The base cannot be had, or the loss is no number; names the step.
+        The base cannot be had or has too few layers to freeze, or the loss is no number; names
+        the step.
     """
     set_seed(recipe.seed)
     model, tokenizer = load_base(recipe.base)
+    if recipe.freeze:
+        _freeze(model, recipe.freeze)
     if recipe.lora:
         model = _with_adapters(model, recipe.lora)
     counts = Counter(row.label for row in learn)
@@ -161,6 +164,14 @@ def finetune(
     if recipe.lora:
         model.encoder = model.encoder.merge_and_unload()
     return model.eval(), tokenizer
+
+
+def _freeze(model: Classifier, n: int) -> None:
+    layers = model.encoder.encoder.layer
+    if n > len(layers):
+        raise TrainingRefused(f"--freeze {n}: expected at most the encoder's {len(layers)} layers")
+    for part in (model.encoder.embeddings, *layers[:n]):
+        part.requires_grad_(False)
 
 
 def _with_adapters(model: Classifier, rank: int) -> Classifier:

@@ -11,6 +11,7 @@ class Recipe(NamedTuple):
     epochs : at most; the epoch with the best macro F1 on the rows to choose by is kept.
     rate : learning rate of the encoder; with `lora` of its adapters.
     lora : rank of adapters in place of all weights; 0: all weights.
+    freeze : so many of the lowest layers keep their weights, and the embeddings with them.
     """
 
     base: str = "minilm"
@@ -18,4 +19,5 @@ class Recipe(NamedTuple):
     epochs: int = 4
     rate: float = 1e-4
     lora: int = 0
+    freeze: int = 0
     patience: int = 2

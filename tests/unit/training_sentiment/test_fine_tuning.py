@@ -111,6 +111,26 @@ def test_adapters_are_merged(texts: Path, encoder: Path, tmp_path: Path) -> None
     assert found.shipped.accuracy.value > 0.9
 
 
+def test_frozen_layers_keep_their_weights(texts: Path, encoder: Path, tmp_path: Path) -> None:
+    from training.sentiment.classifier import load_base
+    from training.sentiment.finetune import finetune
+
+    rows = read_labelled(str(texts))
+    recipe = Recipe(base=str(encoder), epochs=1, rate=RATE, freeze=1)
+    found, _ = finetune(rows[100:], rows[:100], recipe, tmp_path)
+    before = load_base(str(encoder))[0].state_dict()
+    changed = {name for name, w in found.state_dict().items() if not w.equal(before[name])}
+    frozen = ("encoder.embeddings.", "encoder.encoder.layer.0.")
+    assert any(name.startswith("encoder.encoder.layer.1.") for name in changed)
+    assert not any(name.startswith(frozen) for name in changed)
+
+
+def test_more_frozen_layers_than_there_are(texts: Path, encoder: Path, tmp_path: Path) -> None:
+    rows, recipe = read_labelled(str(texts)), Recipe(base=str(encoder), freeze=9)
+    with pytest.raises(TrainingRefused, match="--freeze 9: expected at most the encoder's 2"):
+        train(rows, [], recipe, tmp_path / "m", name="tiny", command="a test")
+
+
 def test_a_student_learns_from_what_its_teacher_says(
     texts: Path, encoder: Path, tmp_path: Path
 ) -> None:
@@ -118,7 +138,8 @@ def test_a_student_learns_from_what_its_teacher_says(
     unlabelled = write_texts(tmp_path / "unlabelled.csv", N, seed=7)
     soft = tmp_path / "soft.jsonl"
     words = [sys.executable, "-m", "stream.cli", "sentiment", "label", f"onnx:{tmp_path}/teacher"]
-    ran([*words, "--texts", str(unlabelled), "--out", str(soft)])
+    ran([*words, "--texts", str(unlabelled), "--sample", "500", "--out", str(soft)])
+    assert len(soft.read_text().splitlines()) == 500
     few = write_texts(tmp_path / "few.csv", 120)
     found = trained(few, encoder, tmp_path / "student", more=read_labelled(str(soft)))
     assert found.shipped.accuracy.value > 0.9
