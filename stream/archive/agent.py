@@ -20,7 +20,7 @@ from stream import metrics
 from stream.archive.sink import Chunk, Sink
 from stream.archive.tables import ARCHIVED, READ_ELSEWHERE
 from stream.archive.writer import Writer
-from stream.engine.faust_app import build_app, start_app
+from stream.engine.faust_app import build_app, crash_of, start_app
 from stream.engine.signals import stop_on_signals
 from stream.engine.topics import retention_s, topic_ids
 from stream.errors import Unavailable
@@ -60,7 +60,7 @@ class Archive:
             tasks |= {
                 asyncio.create_task(stop.wait()),
                 asyncio.create_task(self._writer.run()),
-                asyncio.create_task(self._crash()),
+                asyncio.create_task(crash_of(self._app)),
                 asyncio.create_task(self._watch_lag()),
             }
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -86,11 +86,6 @@ class Archive:
                 behind_s = time.time() - oldest[topic] / 1000 if topic in oldest else 0.0
                 metrics.BEHIND_S.labels(topic).set(behind_s)
             await asyncio.sleep(_WATCH_S)
-
-    async def _crash(self) -> None:
-        while self._app.crash_reason is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        raise self._app.crash_reason
 
     async def _resume(self, assigned: set[TP]) -> Mapping[TP, int]:
         """The stored position of each partition; 0 for a topic made anew or never read."""

@@ -11,7 +11,7 @@ import aiokafka.errors
 import structlog
 from faust.types.tuples import TP
 
-from stream.engine.faust_app import build_app, start_app
+from stream.engine.faust_app import build_app, crash_of, start_app
 from stream.engine.signals import stop_on_signals
 from stream.engine.step import RoleSpec
 from stream.engine.worker import PartitionWorker
@@ -50,7 +50,7 @@ class Engine:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; raises what ended the role otherwise, with nothing half committed."""
         stopping = asyncio.create_task(stop.wait())
-        crashed = asyncio.create_task(self._watch_crash())
+        crashed = asyncio.create_task(crash_of(self.app))
         try:
             await start_app(self.app)
             waited: set[asyncio.Future[Any]] = {stopping, crashed, self._over}
@@ -62,11 +62,6 @@ class Engine:
             stopping.cancel()
             crashed.cancel()
             await self._stop()
-
-    async def _watch_crash(self) -> None:
-        while self.app.crash_reason is None:  # noqa: ASYNC110 - Faust sets no event
-            await asyncio.sleep(0.1)
-        raise self.app.crash_reason
 
     async def _stop(self) -> None:
         self._stopping = True

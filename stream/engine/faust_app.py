@@ -47,19 +47,24 @@ async def start_app(app: App) -> None:
 
     Raises what crashed the app meanwhile, and Unavailable when it takes longer than `START_S`.
     """
-    starting = asyncio.ensure_future(app.start())
+    tasks = {asyncio.ensure_future(app.start()), asyncio.ensure_future(crash_of(app))}
     try:
-        async with asyncio.timeout(START_S):
-            while not starting.done() and app.crash_reason is None:
-                await asyncio.wait([starting], timeout=_LOOK_S)
-    except TimeoutError:
-        raise Unavailable(f"the group was not joined within {START_S:g} s of the start") from None
+        done, _ = await asyncio.wait(tasks, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise Unavailable(f"the group was not joined within {START_S:g} s of the start")
+        for task in done:
+            task.result()
     finally:
-        starting.cancel()
-        await asyncio.wait([starting], timeout=_CANCEL_S)
-    if app.crash_reason is not None:
-        raise app.crash_reason
-    starting.result()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CANCEL_S)
+
+
+async def crash_of(app: App) -> None:
+    """Wait for what crashes the app; raises it."""
+    while app.crash_reason is None:  # noqa: ASYNC110 - Faust sets no event
+        await asyncio.sleep(_LOOK_S)
+    raise app.crash_reason
 
 
 def build_app(

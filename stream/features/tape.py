@@ -167,9 +167,13 @@ class Tape:
                 pane = merged(pane, each)
         return session, pane
 
-    def last_at(self, cut: int) -> int | None:
-        """Time of the newest trade (of a bar: its end) at or before `cut`."""
-        times = [pane.last_at for pane in self.open.panes.values() if pane.last_at <= cut]
+    def last_at(self, cut: int, *, include_open: bool) -> int | None:
+        """Time of the newest trade (of a bar: its end) at or before `cut`.
+
+        Of panes with end <= cut; with `include_open` also of those still open.
+        """
+        still_open = self.open.panes.values() if include_open else ()
+        times = [pane.last_at for pane in still_open if pane.last_at <= cut]
         high = bisect_right(self.closed.ends, cut)
         if high:
             times.append(self.closed.panes[high - 1].last_at)

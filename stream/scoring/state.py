@@ -70,7 +70,7 @@ def due_at(
         vector=state.vector(cut, include_open=live),
         price=state.last_price(),
         evidence=state.evidence(cut),
-        last_tick_at=state.last_tick_at(cut),
+        last_tick_at=state.last_tick_at(cut, include_open=live),
         last_news_at=state.last_news_at(cut),
         warm=state.warm(cut),
         sentiment_models=state.models_in_window(cut),

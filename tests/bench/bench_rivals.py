@@ -35,12 +35,12 @@ from tests.bench.workload import (
     roles,
 )
 
-N_TICKS = 120_000
+N_TICKS = 360_000  # of one session
 RUNS = 3
 HERE = Path(__file__).parent
 HOME = HERE.parents[1] / ".rivals-venv"
 _AS_OURS_S = 0.5
-_VARIES = ("positions", "emitted_at")  # offsets, and the wall clock
+_VARIES = ("positions", "emitted_at", "build")  # offsets, the wall clock, whose code
 _QUIX_ONCE = "exactly once: signals, changelogs and offsets in one transaction every {:g} s"
 _QUIX_LEAST = "at least once: changelogs and offsets every {:g} s"
 _BYTEWAX = "at least once: state snapshots in local SQLite every {:g} s"
@@ -126,7 +126,8 @@ def compared(
     if missing or differ or early:
         raise ValueError(
             f"{name}: expected the {len(ours)} signals of tapewire, got {len(found)}: "
-            f"{len(missing)} missing, {len(differ)} different, {len(early)} of no pane of ours"
+            f"{len(missing)} missing, {len(differ)} different, {len(early)} of no pane of ours; "
+            f"{[_first_difference(ours[k], found[k]) for k in differ[:1]]}"
         )
     return {
         "signals": len(theirs),
@@ -211,6 +212,11 @@ def _row(
 
 def _by_id(signals: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {signal["signal_id"]: signal for signal in signals}
+
+
+def _first_difference(ours: Any, theirs: Any) -> str:
+    name = next(name for name in _fixed(ours) if ours[name] != theirs.get(name))
+    return f"{ours['symbol']} {ours['as_of']}: {name} {ours[name]} and {theirs.get(name)}"
 
 
 def _fixed(signal: dict[str, Any]) -> dict[str, Any]:

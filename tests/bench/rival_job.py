@@ -105,8 +105,9 @@ class Symbol:
         """Add a pane that the framework's window has folded; its first trade was at `first_at`."""
         if not self._told:
             self._begin(first_at)
-        self._state._open[pane.start] = pane  # only trades come in by the front door
-        self._state._misc.last_price = pane.close
+        tape = self._state._tape.open  # only trades come in by the front door
+        tape.panes[pane.start] = pane
+        tape.misc.last_price = pane.close
 
     def close(self, end: int) -> list[bytes]:
         """Close the panes through `end`; their signals."""

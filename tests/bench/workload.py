@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import os
@@ -15,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.archive.migrate import migrate
-from stream.datasets.dataset import Dataset
+from stream.datasets.dataset import Dataset, Timed
 from stream.datasets.loader import load
 from stream.datasets.recorded import open_dataset
 from stream.datasets.synthetic import generate
@@ -59,6 +61,27 @@ def publish(settings: Settings, dataset: Dataset, until: int | None = None) -> i
     """Publish a dataset with nobody reading; returns how many ticks went in."""
     summary = asyncio.run(load(settings, dataset, until_us=until, wait_for=()))
     return summary.events_in["ticks"]
+
+
+def twinned(dataset: Dataset) -> Dataset:
+    """The market with every symbol's tape a second time, under another symbol."""
+
+    def events() -> Iterator[Timed]:
+        for timed in dataset.events():
+            yield timed
+            if timed.topic == dataset.tape:
+                event = msgspec.json.decode(timed.value)
+                event["symbol"] = _twin(event["symbol"])
+                key, value = event["symbol"].encode(), msgspec.json.encode(event)
+                yield timed._replace(key=key, value=value)
+
+    twins = (msgspec.structs.replace(i, symbol=_twin(i.symbol)) for i in dataset.instruments)
+    instruments = (*dataset.instruments, *twins)
+    return dataclasses.replace(dataset, instruments=instruments, events=events)
+
+
+def _twin(symbol: str) -> str:
+    return f"{symbol}.T"
 
 
 @contextmanager
