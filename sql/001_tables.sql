@@ -188,6 +188,7 @@ CREATE TABLE IF NOT EXISTS signals (
     features_by_name jsonb,  -- set only where the names are not those of feature_sets
     reasons text[] NOT NULL,
     evidence text[] NOT NULL,
+    sentiment_models text[] NOT NULL,
     positions jsonb NOT NULL,
     set_off_by text NOT NULL,
     last_tick_age_s double precision,

@@ -208,8 +208,9 @@ class Probabilities(Struct, frozen=True, kw_only=True):
 class Signal(Struct, frozen=True, kw_only=True):
     """A directional score for one symbol at one moment, with its reasons. See README, Signals.
 
-    `positions` are the last records of each input topic that went into it; the one of topic
-    `set_off_by` was the last of all and set it off.
+    `sentiment_models` scored the news in its longest window. `positions` are the last records of
+    each input topic that went into it; the one of topic `set_off_by` was the last of all and set
+    it off.
     """
 
     signal_id: Word
@@ -236,6 +237,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     features: dict[str, float | None]
     reasons: tuple[str, ...]
     evidence: tuple[Ident, ...]
+    sentiment_models: tuple[Word, ...]
     positions: dict[str, int]
     set_off_by: Word
     freshness: Freshness

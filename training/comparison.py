@@ -237,6 +237,7 @@ def columns_of(signal: Signal) -> Row:
         "features_by_name": None,
         "reasons": list(signal.reasons),
         "evidence": list(signal.evidence),
+        "sentiment_models": list(signal.sentiment_models),
         "last_tick_age_s": signal.freshness.last_tick_age_s,
         "last_news_age_s": signal.freshness.last_news_age_s,
         "model_age_s": signal.freshness.model_age_s,

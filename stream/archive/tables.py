@@ -99,8 +99,8 @@ TABLES: dict[str, Table] = {
             "expected_return_bps:float actionable:bool abstain_reason:text model_name:text "
             "model_version:text model_role:text feature_set:text feature_set_version:int4 "
             "policy_id:text build:text features:floats features_by_name:json reasons:texts "
-            "evidence:texts positions:json set_off_by:text last_tick_age_s:float "
-            "last_news_age_s:float model_age_s:float emitted_at:time",
+            "evidence:texts sentiment_models:texts positions:json set_off_by:text "
+            "last_tick_age_s:float last_news_age_s:float model_age_s:float emitted_at:time",
         ),
         _table(
             "late_events",
@@ -182,8 +182,8 @@ def _signal(e: events.Signal, names_of: NamesOf) -> Row:
         e.confidence, e.score, e.expected_return_bps, e.actionable, e.abstain_reason, model.name,
         model.version, model.role, e.feature_set, version, e.policy_id, e.build,
         floats(tuple(e.features.values())), named, texts(e.reasons), texts(e.evidence),
-        jsonb(e.positions), e.set_off_by, fresh.last_tick_age_s, fresh.last_news_age_s,
-        fresh.model_age_s, time_us(e.emitted_at),
+        texts(e.sentiment_models), jsonb(e.positions), e.set_off_by, fresh.last_tick_age_s,
+        fresh.last_news_age_s, fresh.model_age_s, time_us(e.emitted_at),
     )  # fmt: skip
 
 

@@ -84,10 +84,11 @@ def signal_line(signal: Signal) -> str:
     """One signal on one line, in rich markup."""
     colour = _COLOURS[signal.direction]
     act = "act" if signal.actionable else f"abstain: {signal.abstain_reason}"
+    models = " ".join((signal.model.version, *signal.sentiment_models))
     return (
         f"{signal.as_of:%Y-%m-%d %H:%M:%S} [bold]{signal.symbol:<6}[/] "
         f"[{colour}]{signal.direction:<7}[/] {signal.score:+.2f} {signal.trigger:<4} "
-        f"{signal.model.version} | {act} | {'; '.join(signal.reasons[:3])}"
+        f"{models} | {act} | {'; '.join(signal.reasons[:3])}"
     )
 
 
@@ -102,7 +103,11 @@ def count_rows(settings: Settings) -> dict[str, Any]:
 
         rows = {table: one("SELECT count(*) FROM {}", table) for table in TABLES}
         actionable = one("SELECT count(*) FROM {} WHERE actionable", "signals")
+        scored = sql.SQL("SELECT DISTINCT unnest(sentiment_models) FROM {} ORDER BY 1")
+        signals = sql.Identifier(settings.namespace, "signals")
+        sentiment_models = [name for (name,) in connection.execute(scored.format(signals))]
     return {
+        "sentiment_models": sentiment_models,
         "signals": rows["signals"],
         "actionable": actionable,
         "rows": rows,
@@ -119,6 +124,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     for name in ("signals", "actionable", "late", "dead_letters"):
         table.add_row(name.replace("_", " "), f"{summary[name]:,}")
     table.add_row("model", summary["model_version"])
+    table.add_row("sentiment", ", ".join(summary["sentiment_models"]))
     if summary["model_refused"]:
         table.add_row("why no trained model", summary["model_refused"])
     latency = summary["latency_ms"]["tick_to_signal"]

@@ -93,6 +93,7 @@ def build_signal(
         features=features,
         reasons=reasons(due, features, rules_because),
         evidence=due.evidence,
+        sentiment_models=tuple(sorted(due.sentiment_models)),
         positions=dict(positions),
         set_off_by=set_off_by,
         freshness=freshness,

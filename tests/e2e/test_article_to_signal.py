@@ -125,6 +125,7 @@ def test_an_article_and_ticks_give_a_signal_that_is_the_same_on_the_topic_and_in
     assert row["score"] == by_news.score
     assert row["as_of"] == by_news.as_of
     assert list(row["evidence"]) == list(by_news.evidence)
+    assert list(row["sentiment_models"]) == list(by_news.sentiment_models) != []
     assert row["positions"] == by_news.positions
     assert row["model_version"] == by_news.model.version
     assert list(row["features"]) == list(by_news.features.values())

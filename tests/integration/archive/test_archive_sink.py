@@ -65,6 +65,7 @@ def signal(signal_id: str = "s1", **changes: Any) -> events.Signal:
         "features": {"return_log_5m": 0.1, "sentiment_mean_1h": None, "zero": 0.0},
         "reasons": ("One, with a comma", 'two "quoted"'),
         "evidence": ("article-1",),
+        "sentiment_models": ("lexicon-1", "minilm-1"),
         "positions": {"ticks": 12, "sentiment": 3},
         "freshness": events.Freshness(last_tick_age_s=1.5),
         "emitted_at": AT + timedelta(seconds=1),

@@ -103,5 +103,6 @@ def signal(signal_key: str, symbol: str, as_of: datetime, **more: Any) -> Row:
              "actionable": True, "model_name": "rules", "model_version": "1",
              "model_role": "rules", "feature_set": "intraday", "feature_set_version": 1,
              "policy_id": "p", "build": "b", "features": [], "reasons": [], "evidence": [],
-             "positions": {}, "set_off_by": "ticks", "emitted_at": as_of}  # fmt: skip
+             "sentiment_models": [], "positions": {}, "set_off_by": "ticks",
+             "emitted_at": as_of}  # fmt: skip
     return {**given, **place(as_of, offset=offset), **more}
