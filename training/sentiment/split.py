@@ -45,13 +45,15 @@ def split(
 ) -> tuple[list[int], list[int]]:
     """Indices to learn from and to choose by: `held` of `folds` stratified folds of stories.
 
-    only : chosen by are only so many first rows; further ones of their stories are left out.
+    only : chosen by are only so many first rows; others of their stories are left out.
     """
-    groups = stories([row.text for row in rows])
     first = len(rows) if only is None else only
     labels = [row.label for row in rows[:first]]
-    folded = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    parts = folded.split(rows[:first], labels, groups[:first])
+    # Of those rows alone, so that whatever else is learnt from, the same are chosen by.
+    own = stories([row.text for row in rows[:first]])
+    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(own, labels, own)
     choose = {int(i) for _, (_, part) in zip(range(held), parts, strict=False) for i in part}
+    groups = stories([row.text for row in rows]) if first < len(rows) else own
     kept_apart = {int(groups[i]) for i in choose}
-    return [i for i in range(len(rows)) if int(groups[i]) not in kept_apart], sorted(choose)
+    learn = (i for i in range(len(rows)) if i not in choose)
+    return [i for i in learn if int(groups[i]) not in kept_apart], sorted(choose)
