@@ -78,6 +78,8 @@ def export(
                 small,
                 per_channel=True,
                 weight_type=QuantType.QInt8,
+                # Eight bits saturate on processors without VNNI: scores would hang on the machine.
+                reduce_range=True,
                 extra_options={"MatMulConstBOnly": True},
             )
         made_file = whole if exact else small
