@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -179,6 +180,26 @@ def test_a_large_chunk_goes_in_several_round_trips(make: Make) -> None:
         cached.probabilities(texts)
     with counting(hit=1_234):
         assert bits(cached.probabilities(texts)) == bits(LEXICON.probabilities(texts))
+
+
+def test_the_parts_of_a_large_chunk_share_one_wait(server: str, client: redis.Redis) -> None:
+    clock, model = Clock(), Asked()
+    wait_s = 4 * PATIENT_S
+
+    class Slow(StoredScores):
+        def get(self, *asked: Any) -> Any:
+            clock.now += 0.3 * wait_s
+            return super().get(*asked)
+
+    cache = ScoreCache(Slow(connect(server, PATIENT_S), "n", 60), wait_s=wait_s, clock=clock)
+    texts = [f"headline {n} falls" for n in range(1_000)]
+    try:
+        with counting(miss=800, skipped=200):
+            assert Cached(model, cache).probabilities(texts) == LEXICON.probabilities(texts)
+        assert cache._resting()
+    finally:
+        cache.close()
+    assert model.n == len(texts)
 
 
 GOOD = msgspec.msgpack.encode
