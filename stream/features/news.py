@@ -7,6 +7,7 @@ from math import log1p
 
 from msgspec import Struct
 
+FOREIGN_SHARE = 0.2  # of the news window scored by another sentiment model: abstain above
 DEFAULT_CREDIBILITY = 0.5
 CREDIBILITY = {
     "sec": 1.0,
