@@ -30,7 +30,7 @@ async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None
     """Run the role until `stop` or a signal."""
     live = settings.mode == "live"
     directory = read_directory(settings.symbols_file)
-    _warn_of_shares(settings)
+    warn_of_shares(settings)
     with caching(settings) as (wrap, note), Turns() as turns:
         judge = await asyncio.to_thread(choose, settings, wrap, turns)
         guard = Guard(references(*judge.models))
@@ -45,7 +45,7 @@ async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None
         await run_role(settings, spec, stop=stop)
 
 
-def _warn_of_shares(settings: Settings) -> None:
+def warn_of_shares(settings: Settings) -> None:
     """Say it where a champion trained on the model's scores would abstain from all its signals."""
     others = fsum(settings.sentiment_shares.values())
     if others > FOREIGN_SHARE:

@@ -28,6 +28,7 @@ from stream.embedded.process import free_port
 from stream.embedded.valkey import start_valkey
 from stream.sentiment.cache import ScoreCache
 from stream.sentiment.stored_scores import Entry, StoredScores, connect
+from stream.sentiment.turns import Turns
 from tests.unit.sentiment.articles import LEXICON, article, live, scores
 
 TEXTS = [f"Apple beats estimates by {n} cents" for n in range(40)]
@@ -200,6 +201,31 @@ def test_the_parts_of_a_large_chunk_share_one_wait(server: str, client: redis.Re
     finally:
         cache.close()
     assert model.n == len(texts)
+
+
+def test_a_model_that_scores_slice_by_slice_is_looked_up_in_one_round_trip(
+    server: str, client: redis.Redis
+) -> None:
+    asked: list[int] = []
+
+    class Counted(StoredScores):
+        def get(self, model: str, texts: Sequence[str], about: Any) -> Any:
+            asked.append(len(texts))
+            return super().get(model, texts, about)
+
+    model = Asked()
+    cache = ScoreCache(Counted(connect(server, PATIENT_S), "n", 60), wait_s=PATIENT_S)
+    try:
+        with Turns() as turns:
+            cached = cache.wrap(turns.wrap(model))
+            assert cached.probabilities(TEXTS) == LEXICON.probabilities(TEXTS)
+            more = [*TEXTS, "one more"]
+            assert cached.probabilities(more) == LEXICON.probabilities(more)
+    finally:
+        cache.close()
+    assert asked[0] == len(TEXTS)
+    assert len(asked) == 2
+    assert model.n == len(TEXTS) + 1
 
 
 GOOD = msgspec.msgpack.encode
