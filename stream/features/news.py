@@ -1,4 +1,4 @@
-"""News items of one symbol, and the columns that features read them from."""
+"""News items of one symbol, and the columns that features read; how new one is: `stories`."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@
 | Apple Inc | 0.95 | a legal form follows the name |
 | Home Depot | 0.9 | capitals as the directory writes them; in a text without any, as it is |
 | Pfizer | 0.85 | the same, one word |
-| AAPL | 0.8 | in capitals; listed with three letters and no everyday word |
-| NOW | 0.8 | given: an everyday word too, in a text with small letters; but no AI, IT, CEO ... |
+| AAPL | 0.8 | in capitals; given, or listed with three letters and no everyday word |
+| NOW | 0.8 | given, an everyday word, among small letters; never AI, IT, CEO ... |
 | Apple | 0.7 | an everyday word too: capitals, in a text that has small letters |
 | Target | 0.6 | the noisiest: a second sign (Corp, shares, a verb of companies, another mention) |
 

@@ -528,6 +528,7 @@ def test_a_symbols_index_lives_as_long_as_its_scores_and_forgets_the_old(
     cached.cache.note("up", ["AAPL"])
     cached.probabilities(["up"])
     assert 60 < client.ttl("n:about:AAPL") <= 120
+    _until(lambda: not cached.cache._on_their_way)
     client.zadd("n:about:AAPL", {b"gone": time.time() - 121})
     cached.cache.note("up", ["AAPL", "MSFT"])
     cached.probabilities(["up"])
