@@ -115,7 +115,9 @@ class Settings(BaseSettings):
         {}, description="of the ensemble's members; they sum to 1"
     )
     sentiment_shares: dict[SentimentName, Share] = Field(
-        {}, description="other models' shares of the articles, by a hash of the article's id"
+        {},
+        description="other models' shares of the articles, by a hash of the article's id; above "
+        "0.2 together no signal of a trained model is actionable, which abstains from such news",
     )
     sentiment_missing: Literal["degrade", "stop"] = Field(
         "degrade", description="a model that cannot be loaded: the lexicon instead, or the end"
@@ -131,7 +133,9 @@ class Settings(BaseSettings):
         None, description="CSV of symbol, company, aliases (a|b), sector: names found in articles"
     )
     languages: tuple[Annotated[str, Field(pattern="^[a-z]{2,3}$")], ...] = Field(
-        ("en",), description="an article whose lang is another is unscorable; []: none is"
+        ("en",),
+        description="an article whose lang is another, or whose letters are, is unscorable; "
+        "[]: none is",
     )
     unscorable: Literal["neutral", "refuse"] = Field(
         "neutral", description="articles in other languages or without words: neutral, by no model"

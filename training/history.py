@@ -82,9 +82,10 @@ class History:
         return int(self._one("SELECT count(*) FROM bars"))
 
     def sentiment_model(self) -> str | None:
-        """The model that made most of the stored scores; None without scores."""
+        """The model that made most of the stored scores; None where no model made one."""
         found = self._one(
-            "SELECT model FROM sentiments GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"
+            "SELECT model FROM sentiments WHERE model <> 'none' AND model NOT LIKE 'none:%' "
+            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"
         )
         return None if found is None else str(found)
 

@@ -31,7 +31,8 @@ def replay(
     Parameters
     ----------
     partitions : for each partition its number and events, in the order they were applied.
-    sentiment_model : scores of other models are left out and counted.
+    sentiment_model : a score of another model is counted, and takes back what its article said
+        before, as it did live; it makes no row.
     applied : told how many events are done, every 10,000.
     """
     policy = msgspec.structs.replace(policy, score_every_tick=False)
@@ -42,13 +43,15 @@ def replay(
     until = n = 0
     for partition, events in partitions:
         state = PartitionState(partition, policy)
+        foreign: set[tuple[str, str, int]] = set()  # symbol, article, revision: they make no row
         for event, offset, at_us in events:
             n += 1
             if n % 10_000 == 0:
                 applied(n)
-            if type(event) is SentimentScored and event.model != sentiment_model:
+            if type(event) is SentimentScored and _is_foreign(event, sentiment_model):
                 samples.counts["sentiment of another model"] += 1
-                continue
+                event = msgspec.structs.replace(event, status="retracted")
+                foreign.add((event.symbol, event.article_id, event.revision))
             if type(event) is CorporateAction:
                 action = _action(event)
                 actions[event.symbol][action.ex_at, action.kind] = action
@@ -58,12 +61,17 @@ def replay(
             except Rejected:
                 samples.counts["rejected events"] += 1
             for one in due:
-                samples.add(one)
+                if (one.symbol, one.trigger_ref, one.revision) not in foreign:
+                    samples.add(one)
             for symbol, pane in state.take_closed():
                 panes[symbol].append(pane)
         until = max(until, state.event_time)
     known = {symbol: list(by_key.values()) for symbol, by_key in actions.items()}
     return samples.label(panes, known, rule, until, sentiment_model)
+
+
+def _is_foreign(scored: SentimentScored, model: str | None) -> bool:
+    return scored.status != "retracted" and scored.model != model
 
 
 def _action(event: CorporateAction) -> Action:

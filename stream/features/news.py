@@ -1,4 +1,4 @@
-"""News items of one symbol, and the columns that features read them from."""
+"""News items of one symbol, and the columns that features read; how new one is: `stories`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import log1p
 
 from msgspec import Struct
 
+FOREIGN_SHARE = 0.2  # of the news window scored by another sentiment model: abstain above
 DEFAULT_CREDIBILITY = 0.5
 CREDIBILITY = {
     "sec": 1.0,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
 
 from stream.features.news import NewsItem
 from stream.features.stories import Stories
+
+_FEW = 8  # of so many items one may be put in by itself: more are quicker all together
 
 
 class NewsBook:
@@ -70,7 +71,7 @@ class NewsBook:
         self.revisions = revisions
         newest = (known[-1] for known in revisions.values())
         items = (item for item in newest if item.status != "retracted")
-        self._settled = Stories(self._reach_us, sorted(items, key=_time))
+        self._settled = Stories(self._reach_us, items)
         self._note_times()
         self._earlier = self._models = None
 
@@ -79,8 +80,19 @@ class NewsBook:
         if cut >= self._settled_at:
             return self._settled
         if self._earlier is None or self._earlier[0] != cut:
-            self._earlier = cut, Stories(self._reach_us, sorted(self._counted(cut), key=_time))
+            self._earlier = cut, self._before_later_revisions(cut)
         return self._earlier[1]
+
+    def _before_later_revisions(self, cut: int) -> Stories:
+        """What counted at `cut`: what is settled by then, and what was replaced only later."""
+        found = self._settled.until(cut)
+        revised = (known for known in self.revisions.values() if known[-1].available_at > cut)
+        replaced = [item for known in revised if (item := _counted(known, cut)) is not None]
+        if len(replaced) * _FEW > len(found.items):
+            return Stories(self._reach_us, [*found.items, *replaced])
+        for item in replaced:
+            found.insert(item)
+        return found
 
     def models(self, after: int, cut: int) -> dict[str, int]:
         """Items by sentiment model in (after, cut], re-prints too."""
@@ -93,15 +105,6 @@ class NewsBook:
             self._models = (low, high, dict(found))
         return dict(self._models[2])
 
-    def _counted(self, cut: int) -> Iterator[NewsItem]:
-        for known in self.revisions.values():
-            until: int | None = None
-            for item in reversed(known):
-                counts = item.available_at <= cut and (until is None or until > cut)
-                if counts and item.status != "retracted":
-                    yield item
-                until = item.available_at if until is None else min(until, item.available_at)
-
     def _note_times(self) -> None:
         every = self.revisions.values()
         times = [item.available_at for known in every for item in known]
@@ -110,5 +113,9 @@ class NewsBook:
         self._settled_at = max(replaced, default=0)
 
 
-def _time(item: NewsItem) -> int:
-    return item.available_at
+def _counted(known: list[NewsItem], cut: int) -> NewsItem | None:
+    """The highest revision available at `cut`, unless it takes the article back."""
+    for item in reversed(known):
+        if item.available_at <= cut:
+            return None if item.status == "retracted" else item
+    return None

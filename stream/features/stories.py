@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from stream.events import SKETCH_FACTS, SKETCH_WORDS
 from stream.features.news import NewsColumns, NewsItem
+from stream.features.overlaps import Overlaps
 
 REPRINT = 0.9  # told before from this share on; chosen on data: tests/bench/bench_novelty.py
 KINSHIP = 0.25  # less was not told at all: headlines about one company share that much
@@ -38,31 +40,37 @@ def text_of(sketch: bytes) -> Text:
     return Text(words, words.bit_count(), facts, facts.bit_count())
 
 
-def told_share(new: bytes, by: bytes) -> float:
-    """Share of the text of sketch `new` that the one of `by` tells, 0..1; under KINSHIP it is 0.
+def told_share(new: Text, by: Text) -> float:
+    """Share of the text `new` that `by` tells, 0..1; under KINSHIP it is 0.
 
     Examples
     --------
-    >>> told_share(b"\\x07", b"\\x17"), told_share(b"\\x17", b"\\x08")
+    >>> new, by = text_of(b"\\x07"), text_of(b"\\x17")
+    >>> told_share(new, by), told_share(by, text_of(b"\\x08"))
     (1.0, 0.0)
     """
-    return dict(_shares(text_of(new), [text_of(by)])).get(0, 0.0)
+    n_common = (new.words & by.words).bit_count()
+    if n_common < _least(new):
+        return 0.0
+    share = _share(n_common, new.n_words, by.n_words, 8 * SKETCH_WORDS)
+    n_common = (new.facts & by.facts).bit_count()
+    share = min(share, _share(n_common, new.n_facts, by.n_facts, 8 * SKETCH_FACTS))
+    return share if share >= KINSHIP else 0.0
 
 
-def _shares(text: Text, others: Sequence[Text]) -> Iterator[tuple[int, float]]:
-    """The place of each of the others that tells at least KINSHIP of `text`, and the share."""
-    words, n_words, facts, n_facts = text
-    least = KINSHIP * n_words or 1.0  # a share is never over p
+def _least(text: Text) -> int:
+    """The bits of its words that a text which tells KINSHIP of it has: a share is never over p."""
+    return max(1, ceil(KINSHIP * text.n_words))
+
+
+def _near(text: Text, others: Sequence[Text]) -> Iterator[int]:
+    """The places of those of the others that may tell KINSHIP of `text`."""
+    words, least = text.words, _least(text)
     for low in range(0, len(others), _BLOCK):
         block = others[low : low + _BLOCK]
         for i, n_common in enumerate([(words & other[0]).bit_count() for other in block]):
             if n_common >= least:
-                other = block[i]
-                share = _share(n_common, n_words, other.n_words, 8 * SKETCH_WORDS)
-                n_common = (facts & other.facts).bit_count()
-                share = min(share, _share(n_common, n_facts, other.n_facts, 8 * SKETCH_FACTS))
-                if share >= KINSHIP:
-                    yield low + i, share
+                yield low + i
 
 
 def _share(n_common: int, n: int, n_other: int, n_bits: int) -> float:
@@ -92,14 +100,17 @@ class Stories:
     """
 
     def __init__(self, reach_us: int, items: Iterable[NewsItem] = ()) -> None:
-        self.items: list[NewsItem] = []
-        self.times: list[int] = []
+        self.items = sorted(items, key=_order)
+        self.times = [item.available_at for item in self.items]
         self.stories: list[Story] = []
         self._reach_us = reach_us
-        self._texts: list[Text] = []
-        self._news: NewsColumns | None = NewsColumns()
-        for item in items:
-            self.insert(item)
+        self._texts = [text_of(item.sketch) for item in self.items]
+        self._news: NewsColumns | None = None
+        known = Overlaps()
+        for at, text in enumerate(self._texts):
+            low = bisect_right(self.times, self.times[at] - reach_us, 0, at)
+            self.stories.append(self._story(at, known.sharing(text.words, _least(text), low)))
+            known.add(text.words)
 
     @property
     def news(self) -> NewsColumns:
@@ -116,7 +127,7 @@ class Stories:
         self.items.insert(at, item)
         self.times.insert(at, item.available_at)
         self._texts.insert(at, text_of(item.sketch))
-        self.stories.insert(at, self._story(at))
+        self.stories.insert(at, self._compared(at))
         if self._retell(at):
             self._news = None
         elif self._news is not None:
@@ -131,7 +142,7 @@ class Stories:
         for i in range(at, bisect_left(self.times, item.available_at + self._reach_us)):
             story = self.stories[i]
             if story.nearest == item.article_id or story.first == gone:
-                self.stories[i] = self._story(i)
+                self.stories[i] = self._compared(i)
         self._news = None
 
     def forget(self, until: int) -> None:
@@ -141,6 +152,13 @@ class Stories:
             del column[:low]
         self._news = None
 
+    def until(self, cut: int) -> Stories:
+        """The items available at `cut` with their stories, to be changed on their own."""
+        found, high = Stories(self._reach_us), bisect_right(self.times, cut)
+        found.items, found.times = self.items[:high], self.times[:high]
+        found.stories, found._texts = self.stories[:high], self._texts[:high]
+        return found
+
     def _place(self, item: NewsItem) -> int:
         return bisect_left(self.items, _order(item), key=_order)
 
@@ -149,16 +167,21 @@ class Stories:
         if story.first == _order(item):
             news.insert(item, story.novelty)
 
-    def _story(self, at: int) -> Story:
+    def _compared(self, at: int) -> Story:
         """Compare the item at `at` with those before it."""
         low = bisect_right(self.times, self.times[at] - self._reach_us, 0, at)
+        return self._story(at, (low + i for i in _near(self._texts[at], self._texts[low:at])))
+
+    def _story(self, at: int, near: Iterable[int]) -> Story:
+        """The story of the item at `at`, of those before it that may tell some of it in order."""
         first = nearest = None
         most = 0.0
-        for i, share in _shares(self._texts[at], self._texts[low:at]):
+        for i in near:
+            share = told_share(self._texts[at], self._texts[i])
             if first is None and share >= REPRINT:
-                first = self.items[low + i]
+                first = self.items[i]
             if share > most:
-                most, nearest = share, self.items[low + i].article_id
+                most, nearest = share, self.items[i].article_id
             if share >= 1.0:
                 break  # nothing tells more, and the first is known
         return Story(_order(first or self.items[at]), 1.0 - most, nearest)
@@ -168,10 +191,9 @@ class Stories:
         item, changed = self.items[at], False
         high = bisect_left(self.times, item.available_at + self._reach_us, at)
         for i in range(at + 1, high):
-            found = [*_shares(self._texts[i], [self._texts[at]])]
-            if not found:
+            share, story = told_share(self._texts[i], self._texts[at]), self.stories[i]
+            if share == 0.0:
                 continue
-            share, story = found[0][1], self.stories[i]
             if share >= REPRINT and _order(item) < story.first:
                 story = story._replace(first=_order(item))
             if 1.0 - share < story.novelty:

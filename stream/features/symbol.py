@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import NamedTuple
 
 import msgspec
 
@@ -35,13 +34,6 @@ class NewsChange(Enum):
     REPLACED = "replaced"
     REMOVED = "removed"
     IGNORED = "ignored"
-
-
-class Telling(NamedTuple):
-    """Which article told an item's story first, mostly the item itself, and its novelty, 0..1."""
-
-    story: str
-    novelty: float
 
 
 class SymbolState:
@@ -159,16 +151,6 @@ class SymbolState:
         if not high or times[high - 1] <= cut - self.feature_set.news_window.us:
             return None
         return times[high - 1]
-
-    def stories(self, cut: int) -> dict[str, Telling]:
-        """By article id of each item in the longest news window: its story and its novelty."""
-        known = self._news.at(cut)
-        after = cut - self.feature_set.news_window.us
-        low, high = (bisect_right(known.times, end) for end in (after, cut))
-        return {
-            item.article_id: Telling(story.first[1], story.novelty)
-            for item, story in zip(known.items[low:high], known.stories[low:high], strict=True)
-        }
 
     def last_price(self) -> float | None:
         """The price applied last, as traded."""

@@ -14,10 +14,9 @@ from stream.events import (
     Signal,
     moment,
 )
+from stream.features.news import FOREIGN_SHARE
 from stream.scoring.policy import Policy
 from stream.scoring.state import Due
-
-FOREIGN_SHARE = 0.2  # of the news window scored by another sentiment model: abstain above
 
 
 def build_signal(

@@ -1,7 +1,7 @@
 """Sentiment models that ask Redis first: a text is scored once while its score lives.
 
-Whatever Redis does costs at most `wait_s` of latency, and never changes a value: away, slow or
-lying it is left alone for 1, 2, 4 ... 30 s, and the model scores.
+Whatever Redis does costs a look-up at most `wait_s` of latency, and never changes a value: away,
+slow or lying it is left alone for 1, 2, 4 ... 30 s, and the model scores.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class ScoreCache:
 
     Parameters
     ----------
-    wait_s : the longest that a call may wait for Redis, name resolution and TLS included.
+    wait_s : the longest that a look-up, of however many texts, may wait for Redis, name resolution
+        and TLS included.
     clock : seconds that only rise.
     """
 
@@ -82,8 +83,9 @@ class ScoreCache:
         found = {text: score for text, score in known.items() if score is not None}
         metrics.SCORE_CACHE.labels("hit").inc(len(found))
         asked = [text for text in texts if text not in found]
+        until = self._clock() + self._wait_s
         for part in _parts(asked):
-            found.update(self._find(model, part))
+            found.update(self._find(model, part, until))
         if asked and len(found) == len(texts) and not self._resting():
             self._works()
         return found
@@ -103,10 +105,10 @@ class ScoreCache:
             thread.shutdown(wait=True)
         self._stored.close()  # what was just then being connected
 
-    def _find(self, model: str, texts: Sequence[str]) -> dict[str, Probabilities]:
+    def _find(self, model: str, texts: Sequence[str], until: float) -> dict[str, Probabilities]:
         with self._lock:
             about = {text: self._about.pop(text, set()) for text in texts}
-        answer = self._ask(lambda: self._stored.get(model, texts, about))
+        answer = self._ask(lambda: self._stored.get(model, texts, about), until)
         if answer is None:
             metrics.SCORE_CACHE.labels("skipped").inc(len(texts))
             return {}
@@ -138,13 +140,17 @@ class ScoreCache:
 
         self._storing.submit(lambda: self._stored.put(model, scores)).add_done_callback(kept)
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
-        """What Redis says within `wait_s`; None when it says nothing, wrong things, or rests."""
+    def _ask(self, call: Callable[[], T], until: float) -> T | None:
+        """What Redis says by `until`; None when it says nothing, wrong things, or rests."""
         if self._resting():
+            return None
+        left_s = until - self._clock()
+        if left_s <= 0.0:
+            self._rest(TimeoutError())
             return None
         asked = self._looking_up.submit(call)
         try:
-            return asked.result(self._wait_s)
+            return asked.result(left_s)
         except Exception as error:  # whatever it is, it must not cost a score
             asked.cancel()
             self._rest(error)

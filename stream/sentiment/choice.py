@@ -9,6 +9,7 @@ from stream import metrics
 from stream.errors import Refused
 from stream.sentiment.cache import Wrap
 from stream.sentiment.judge import Judge
+from stream.sentiment.turns import Turns
 from stream.settings import Settings
 
 log = structlog.get_logger()
@@ -16,24 +17,31 @@ log = structlog.get_logger()
 LAST_RESORT = "lexicon"
 
 
-def choose(settings: Settings, wrap: Wrap = lambda model: model) -> Judge:
+def choose(
+    settings: Settings, wrap: Wrap = lambda model: model, turns: Turns | None = None
+) -> Judge:
     """Load what `settings` name: the model, its rivals, and the lexicon behind them.
 
     A model that cannot be loaded is said once and counted: the lexicon takes its place, and a
-    rival's articles go to the model. `wrap` is put around all but the lexicon. Raises Refused
-    instead where `sentiment_missing` is stop.
+    rival's articles go to the model. Each scores in the line of `turns`, where there is one, and
+    `wrap` is put around that, but not around the lexicon, which answers sooner than a cache.
+    Raises Refused instead where `sentiment_missing` is stop.
     """
-    model = fallback = load_sentiment_model(LAST_RESORT)
+    lexicon = load_sentiment_model(LAST_RESORT)
+
+    def at_work(model: SentimentModel) -> SentimentModel:
+        in_line = model if turns is None else turns.wrap(model)
+        return in_line if model.name == lexicon.name else wrap(in_line)
+
+    model = lexicon
     if settings.sentiment_model != LAST_RESORT:
-        model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or fallback
+        model = _load(settings, "model", settings.sentiment_model, LAST_RESORT) or lexicon
     rivals = [
-        (wrap(rival), share)
+        (at_work(rival), share)
         for name, share in settings.sentiment_shares.items()
         if (rival := _load(settings, "shares", name, settings.sentiment_model)) is not None
     ]
-    if model.name != fallback.name:  # which answers sooner than a cache
-        model = wrap(model)
-    return Judge(model, rivals=rivals, fallback=fallback)
+    return Judge(at_work(model), rivals=rivals, fallback=at_work(lexicon))
 
 
 def _load(settings: Settings, setting: str, name: str, instead: str) -> SentimentModel | None:

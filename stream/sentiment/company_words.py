@@ -49,7 +49,7 @@ BROKERS = frozenset(
         "wells fargo",
     )
 )  # fmt: skip
-# Tickers that stand in texts as words, in capitals: never a ticker as written bare.
+# Tickers that stand in texts as words, in capitals: a ticker as written bare only where given,
 TICKER_WORDS = _words(
     """
     AI AM AN AS AT BE BY DO EU GO HE IF IN IS IT MA ME MY NO OF ON OR PC PE PM QE SO TO TV UK UN
@@ -63,5 +63,12 @@ TICKER_WORDS = _words(
     SHE SHIP SITE SIX SKY SNAP SON SPOT STAY STEP STOP SUN TALK TAP TEAM TECH TELL TEN THE TOP
     TRUE TURN TWO USA USD VERY VOTE WALL WANT WAR WASH WELL WHO WIN WING WOLF WOOD WORK WOW YEAR
     YELL YES YOU YOLO ZERO
+    """
+)
+# and these not even then: texts write them in capitals whomever they are about.
+ALWAYS_WORDS = _words(
+    """
+    AI AM AN AS AT BE BY DO EU GO HE IF IN IS IT ME MY NO OF ON OR PC PM SO TO TV UK UN UP US VP WE
+    CEO CFO CPI CTO DOW EPS ESG ETF FBI FCC FDA FED FTC GDP IMF IPO IRS NYSE SEC USA USD
     """
 )

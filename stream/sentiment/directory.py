@@ -8,6 +8,7 @@
 | Home Depot | 0.9 | capitals as the directory writes them; in a text without any, as it is |
 | Pfizer | 0.85 | the same, one word |
 | AAPL | 0.8 | in capitals; given, or listed with three letters and no everyday word |
+| NOW | 0.8 | given, an everyday word, among small letters; never AI, IT, CEO ... |
 | Apple | 0.7 | an everyday word too: capitals, in a text that has small letters |
 | Target | 0.6 | the noisiest: a second sign (Corp, shares, a verb of companies, another mention) |
 
@@ -26,7 +27,7 @@ from typing import NamedTuple
 
 import ahocorasick
 
-from stream.sentiment.company_words import BROKERS, COMMON, NOISY, TICKER_WORDS
+from stream.sentiment.company_words import ALWAYS_WORDS, BROKERS, COMMON, NOISY, TICKER_WORDS
 from stream.sentiment.listings import FLAT, Listing, read_listings, spellings
 
 _TAGGED, _CASHTAG, _FULL, _NAME, _WORD, _TICKER, _COMMON, _NOISY = (
@@ -123,7 +124,8 @@ class Directory:
     ) -> list[list[Span]]:
         """Places that name a symbol, in order, a list a sentence (which has no line break).
 
-        Tickers in `given` also count as written bare.
+        Tickers in `given` also count as written bare in capitals, everyday words (NOW, LMT) too
+        where the sentence has small letters; only ALWAYS_WORDS (AI, IT, CEO, ...) never do.
         """
         found: list[list[Span]] = [[] for _ in sentences]
         starts = [0, *accumulate(len(each) + 1 for each in sentences)]
@@ -148,11 +150,14 @@ class Directory:
                 taken.add((line, start, end))
         for m in _BARE.finditer(text):
             symbol = m[1]
-            if symbol in TICKER_WORDS or not (symbol in given or symbol in self._tickers):
+            if symbol in ALWAYS_WORDS or not (symbol in given or symbol in self._tickers):
                 continue
             line, start, end = place(*m.span())
-            listed = len(symbol) > 2 and not sentences[line].isupper()
-            if symbol in given or (listed and (line, start, end) not in taken):
+            shouted, word = sentences[line].isupper(), symbol in TICKER_WORDS
+            listed = len(symbol) > 2 and not word and not shouted
+            if (symbol in given and not (word and shouted)) or (
+                listed and (line, start, end) not in taken
+            ):
                 found[line].append(Span(start, end, (symbol,), _TICKER))
         for spans in found:
             spans.sort()

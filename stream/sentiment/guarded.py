@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import msgspec
 import structlog
 
 from models.sentiment.model import Probabilities
 from stream import metrics
-from stream.engine.step import Outbox, Outcome, Record, Step
-from stream.events import SentimentScored, decode
+from stream.engine.step import Outbox, Outcome, Record
+from stream.events import NewsArticle, SentimentScored
 from stream.sentiment.guards import Guard
+from stream.sentiment.judge import NO_MODEL
+from stream.sentiment.step import SentimentStep
 
 log = structlog.get_logger()
-
-_NO_MODEL = "none"  # how the label begins of a score that no model gave
 
 
 @runtime_checkable
@@ -37,35 +36,14 @@ def references(*models: object) -> dict[str, Probabilities]:
     }
 
 
-class _Came(msgspec.Struct):
-    """What the guard looks at of an article."""
-
-    headline: str
-    body: str = ""
-    status: str = "published"
-
-
-class _Seen:
-    """An Outbox that also keeps the scores that go through."""
-
-    def __init__(self, out: Outbox) -> None:
-        self.scores: list[SentimentScored] = []
-        self._out = out
-
-    def send(self, topic: str, key: bytes, value: bytes, **where: Any) -> None:
-        self._out.send(topic, key, value, **where)
-        if topic == "sentiment":
-            self.scores.append(decode(SentimentScored, value))
-
-
 class GuardedStep:
-    """Implements `stream.engine.step.Step` around another one.
+    """Implements `stream.engine.step.Step` around the role's own.
 
     At every checkpoint the shares go to the metrics; a kind that breaks is warned of once until
     it is sound again.
     """
 
-    def __init__(self, step: Step, guard: Guard) -> None:
+    def __init__(self, step: SentimentStep, guard: Guard) -> None:
         self._step = step
         self._guard = guard
 
@@ -74,13 +52,12 @@ class GuardedStep:
         await self._step.prepare(topic, records)
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
-        """See the step; what it rejects has a dead letter, and an alert of its own."""
-        seen = _Seen(out)
-        outcome = self._step.apply(topic, record, seen)
-        if outcome is Outcome.APPLIED and record.value is not None:
-            came = msgspec.json.decode(record.value, type=_Came)
-            if came.status != "retracted":
-                self._look(record.timestamp * 1000, came, seen.scores)
+        """See the step; what is rejected, old or a retraction is not looked at."""
+        outcome = self._step.apply(topic, record, out)
+        if outcome is Outcome.APPLIED and self._step.last is not None:
+            article, scores = self._step.last
+            if article.status != "retracted":
+                self._look(record.timestamp * 1000, article, scores)
         return outcome
 
     def take_changes(self) -> Iterable[tuple[bytes, bytes | None]]:
@@ -96,9 +73,9 @@ class GuardedStep:
         """See the step; the guard starts anew."""
         self._step.restore(slots, meta)
 
-    def _look(self, at_us: int, came: _Came, scores: Sequence[SentimentScored]) -> None:
+    def _look(self, at_us: int, came: NewsArticle, scores: Sequence[SentimentScored]) -> None:
         scored = [each for each in scores if each.status != "retracted"]
-        by_model = [each for each in scored if not each.model.startswith(_NO_MODEL)]
+        by_model = [each for each in scored if not each.model.startswith(NO_MODEL)]
         self._guard.article(
             at_us,
             came.headline,

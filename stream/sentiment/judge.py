@@ -11,10 +11,12 @@ import structlog
 from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel, label
 from stream import metrics
 from stream.sentiment.text import text_hash
+from stream.sentiment.turns import Dropped
 
 log = structlog.get_logger()
 
 NO_MODEL = "none"  # on a score that no model could give: neutral, and not counted as a model's
+UNCAUGHT = (KeyboardInterrupt, SystemExit, Dropped)  # whatever else a library raises is a text's
 
 
 class Judged(NamedTuple):
@@ -69,9 +71,9 @@ class Judge:
         """One result a text, by the model of that name."""
         model = self._by_name[name]
         found = _scores(model, texts)
-        failed = [i for i, score in enumerate(found) if isinstance(score, Exception)]
+        failed = [i for i, score in enumerate(found) if isinstance(score, BaseException)]
         judged = [
-            Judged(NEUTRAL, NO_MODEL) if isinstance(score, Exception) else Judged(score, name)
+            Judged(NEUTRAL, NO_MODEL) if isinstance(score, BaseException) else Judged(score, name)
             for score in found
         ]
         if not failed:
@@ -92,13 +94,15 @@ class Judge:
         return judged
 
 
-def _scores(model: SentimentModel, texts: Sequence[str]) -> list[Probabilities | Exception]:
+def _scores(model: SentimentModel, texts: Sequence[str]) -> list[Probabilities | BaseException]:
     """One result a text; halves what fails until the texts that fail are alone."""
     if not texts:
         return []
     try:
         return list(model.probabilities(texts))
-    except Exception as error:  # a library's, of any kind
+    except UNCAUGHT:
+        raise
+    except BaseException as error:  # a library's, of any kind: Rust's panics are no Exception
         if len(texts) == 1:
             return [error]
         half = len(texts) // 2

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,32 +30,61 @@ class Listing(NamedTuple):
 def read_listings(path: Path) -> list[Listing]:
     """The rows of a CSV file: symbol, company, and if you like aliases (a|b) and sector.
 
-    Raises Refused with the line that does not fit.
+    Raises Refused with the line that does not fit and what to do.
     """
+    named = f"TAPEWIRE_SYMBOLS_FILE={path}"
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"TAPEWIRE_SYMBOLS_FILE={path}: expected a UTF-8 file: {error}") from None
-    rows = csv.DictReader(io.StringIO(text))
-    missing = {"symbol", "company"} - set(rows.fieldnames or ())
-    if missing:
+        raise Refused(f"{named}: expected a UTF-8 file: {error}") from None
+    rows = _rows(text, named)
+    _, columns = next(rows, (0, []))
+    if {"symbol", "company"} - set(columns):
         raise Refused(
-            f"TAPEWIRE_SYMBOLS_FILE={path}: expected the columns symbol,company[,aliases][,sector],"
-            f" got {rows.fieldnames}"
+            f"{named}: expected the columns symbol,company[,aliases][,sector], got {columns}"
         )
     listings: dict[str, Listing] = {}
-    for row in rows:
-        symbol, company = (row["symbol"] or "").strip(), (row["company"] or "").strip()
+    for line, fields in rows:
+        if len(fields) > len(columns):
+            raise Refused(
+                f"{named}, line {line}: expected {len(columns)} columns, got {len(fields)}; "
+                'write aliases as a|b, and a name with a comma in quotes: "Apple, Inc."'
+            )
+        row = dict(zip_longest(columns, fields, fillvalue=""))
+        symbol, company = row["symbol"].strip(), row["company"].strip()
         if not _SYMBOL.fullmatch(symbol) or not company or symbol in listings:
             raise Refused(
-                f"TAPEWIRE_SYMBOLS_FILE={path}, line {rows.line_num}: expected a ticker in "
-                f"capitals, once, and its company, got {symbol[:40]!r}, {company[:40]!r}"
+                f"{named}, line {line}: expected a ticker in capitals, once, and its company, "
+                f"got {symbol[:40]!r}, {company[:40]!r}"
             )
-        aliases = [each.strip() for each in (row.get("aliases") or "").split("|")]
+        aliases = [each.strip() for each in row.get("aliases", "").split("|")]
         listings[symbol] = Listing(
-            symbol, company, tuple(filter(None, aliases)), (row.get("sector") or "").strip()
+            symbol, company, tuple(filter(None, aliases)), row.get("sector", "").strip()
         )
     return list(listings.values())
+
+
+def _rows(text: str, named: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the line that it stands on."""
+    reader = csv.reader(io.StringIO(text), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise Refused(
+                f"{named}, line {line}: expected a row of CSV, got one with {error}; "
+                "close its quotes, and write a quote inside of quotes twice"
+            ) from None
+        if reader.line_num > line:
+            raise Refused(
+                f"{named}, line {line}: expected a row on one line, got one to line "
+                f"{reader.line_num}; close its quotes"
+            )
+        if fields:
+            yield line, fields
 
 
 def short_name(company: str) -> str:

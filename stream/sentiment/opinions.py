@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from stream import metrics
+from stream.errors import Rejected
 from stream.events import NewsArticle
 from stream.sentiment.directory import NOTHING_LISTED, Directory
-from stream.sentiment.judge import NO_MODEL, Judge, Judged
+from stream.sentiment.judge import NO_MODEL, UNCAUGHT, Judge, Judged
 from stream.sentiment.reading import Reading, read, weigh
-from stream.sentiment.text import has_words
+from stream.sentiment.sketch import sketch
+from stream.sentiment.text import LATIN_WRITTEN, has_words, is_mostly_latin, text_hash
+from stream.sentiment.turns import Turns
 
 
 class Fresh(NamedTuple):
-    """An article to score, and the symbols that an earlier revision was given."""
+    """An article to read and, if it is no retraction, to score.
+
+    before : the symbols that revisions before this chunk were given.
+    """
 
     article: NewsArticle
     before: Collection[str]
+
+
+class Understood(NamedTuple):
+    """All that an article's text says, whatever was said before it.
+
+    unscorable : why no model may score it, "language" or "words".
+    sketch : empty for a retraction.
+    """
+
+    reading: Reading
+    unscorable: str | None
+    text_hash: str
+    sketch: bytes
 
 
 class Opinions:
@@ -26,8 +46,10 @@ class Opinions:
 
     Parameters
     ----------
-    languages : an article that says another one is not scored; none: every language is.
+    languages : an article that says another one is not scored, nor is, where all of them are
+        written in Latin letters, a text most of whose letters are others; none: all are.
     about : told the symbols of a text before it is scored.
+    turns : the line in which chunks are read; without one each is read at once.
     """
 
     def __init__(
@@ -37,28 +59,33 @@ class Opinions:
         directory: Directory = NOTHING_LISTED,
         languages: tuple[str, ...] = ("en",),
         about: Callable[[str, Iterable[str]], None] = lambda text, symbols: None,
+        turns: Turns | None = None,
     ) -> None:
         self.judge = judge
         self.directory = directory
         self.languages = languages
         self._about = about
-        self._read: dict[bytes | None, Reading] = {}
+        self._turns = turns
+        self._understood: dict[bytes | None, Understood | str] = {}
         self._judged: dict[tuple[str, str], Judged] = {}  # by model and text
 
-    async def prepare(self, fresh: Mapping[bytes | None, Fresh]) -> None:
-        """Read and score a chunk's articles, in one batch a model, off the event loop."""
-        self._read, self._judged = await asyncio.to_thread(self._read_and_judge, fresh)
+    async def prepare(self, chunk: Mapping[bytes | None, Fresh], *, fresh: bool = True) -> None:
+        """Read and score a chunk's articles in the log's order, off the event loop.
 
-    def reading(self, raw: bytes | None, article: NewsArticle) -> Reading:
-        """The article as models see it."""
-        return self._read.get(raw) or read(article, self.directory)
+        `fresh` ones go before those that are not.
+        """
+        work = partial(self._read_and_judge, chunk)
+        if self._turns is None:
+            self._understood, self._judged = await asyncio.to_thread(work)
+        else:
+            self._understood, self._judged = await self._turns.run(work, fresh=fresh)
 
-    def why_unscorable(self, article: NewsArticle, reading: Reading) -> str | None:
-        """Why no model may score the article: its language, or a text without words."""
-        language = article.lang.partition("-")[0].partition("_")[0].lower()
-        if language and self.languages and language not in self.languages:
-            return "language"
-        return None if has_words(reading.text) else "words"
+    def understood(self, raw: bytes | None, article: NewsArticle) -> Understood:
+        """The article as models see it. Raises Rejected where it cannot be read."""
+        found = self._understood.get(raw) or self._understand(article)
+        if isinstance(found, str):
+            raise Rejected(f"Expected a text that can be read, got one that raises {found}")
+        return found
 
     def of(self, article: NewsArticle, reading: Reading, symbol: str) -> Judged:
         """The parts' scores made one; a part that its model failed on, or another made, is out."""
@@ -70,24 +97,70 @@ class Opinions:
         model = next((each.model for _, each in judged if each.model != NO_MODEL), NO_MODEL)
         return Judged(weigh([(w, each.score) for w, each in judged if each.model == model]), model)
 
+    def allows(self, lang: str) -> bool:
+        """Whether an article that says this language may be scored; one that says none may."""
+        language = lang.partition("-")[0].partition("_")[0].lower()
+        return not (language and self.languages) or language in self.languages
+
+    def _why_unscorable(self, article: NewsArticle, text: str) -> str | None:
+        if not self.allows(article.lang):
+            return "language"
+        if not has_words(text):
+            return "words"
+        in_latin = bool(self.languages) and LATIN_WRITTEN.issuperset(self.languages)
+        return "language" if in_latin and not is_mostly_latin(text) else None
+
+    def _understand(self, article: NewsArticle) -> Understood | str:
+        """What the text says, or what reading it raised: one bad article costs no other."""
+        try:
+            reading = read(article, self.directory)
+            text = reading.text or article.headline
+            if article.status == "retracted":
+                return Understood(reading, None, text_hash(text), b"")
+            why = self._why_unscorable(article, reading.text)
+            return Understood(reading, why, text_hash(text), sketch(text))
+        except UNCAUGHT:
+            raise
+        except BaseException as error:  # Rust's panics are no Exception
+            return repr(error)[:500]
+
+    def _understand_all(self, articles: Sequence[NewsArticle]) -> list[Understood | str]:
+        return [self._understand(each) for each in articles]
+
     def _read_and_judge(
-        self, fresh: Mapping[bytes | None, Fresh]
-    ) -> tuple[dict[bytes | None, Reading], dict[tuple[str, str], Judged]]:
+        self, chunk: Mapping[bytes | None, Fresh]
+    ) -> tuple[dict[bytes | None, Understood | str], dict[tuple[str, str], Judged]]:
+        articles = [each.article for each in chunk.values()]
         with metrics.STAGE_S.labels("sentiment", "read").time():
-            found = {raw: read(each.article, self.directory) for raw, each in fresh.items()}
-        wanted: dict[str, dict[str, None]] = {}
-        for raw, (article, before) in fresh.items():
-            reading = found[raw]
-            if self.why_unscorable(article, reading) is not None:
-                continue
-            texts = wanted.setdefault(self.judge.model_of(article.id), {})
-            for symbol in dict.fromkeys([*(each.symbol for each in reading.mentions), *before]):
-                for part in reading.of(symbol):
-                    texts[part.text] = None
-                    self._about(part.text, (symbol,))
+            if self._turns is None:
+                read_all = self._understand_all(articles)
+            else:
+                read_all = self._turns.map("read", self._understand_all, articles)
+        found = dict(zip(chunk, read_all, strict=True))
         judged: dict[tuple[str, str], Judged] = {}
         with metrics.STAGE_S.labels("sentiment", "model").time():
-            for model, each_text in wanted.items():
-                results = self.judge.judge(model, list(each_text))
-                judged |= zip(((model, text) for text in each_text), results, strict=True)
+            for model, texts in self._wanted(chunk, found).items():
+                results = self.judge.judge(model, texts)
+                judged |= zip(((model, text) for text in texts), results, strict=True)
         return found, judged
+
+    def _wanted(
+        self, chunk: Mapping[bytes | None, Fresh], found: Mapping[bytes | None, Understood | str]
+    ) -> dict[str, list[str]]:
+        """By model the texts to score: about an article's symbols and those it had before."""
+        wanted: dict[str, dict[str, None]] = {}
+        given: dict[str, dict[str, None]] = {}
+        for raw, (article, before) in chunk.items():
+            this = found[raw]
+            if isinstance(this, str):
+                continue
+            symbols = given.setdefault(article.id, dict.fromkeys(before))
+            symbols |= dict.fromkeys(each.symbol for each in this.reading.mentions)
+            if article.status == "retracted" or this.unscorable is not None:
+                continue
+            texts = wanted.setdefault(self.judge.model_of(article.id), {})
+            for symbol in symbols:
+                for part in this.reading.of(symbol):
+                    texts[part.text] = None
+                    self._about(part.text, (symbol,))
+        return {model: list(texts) for model, texts in wanted.items()}

@@ -7,6 +7,7 @@ dash, at while, but, as, whereas and their like, and more warily at a comma and 
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import NamedTuple
 
 import sentencex
@@ -64,10 +65,10 @@ def clauses(sentence: str, spans: list[Span]) -> list[Unit]:
     if len(whole.named) < 2 or not 2 <= len(spans) <= _MAX_SPANS:
         return [whole]
     units, start = [], 0
-    for cut in _CUT.finditer(sentence):
+    cuts = [cut for cut in _CUT.finditer(sentence) if not _inside(cut, spans)]
+    for cut, follower in zip_longest(cuts, cuts[1:]):
         left = [s for s in spans if start <= s.start and s.end <= cut.start()]
         right = [s for s in spans if s.start >= cut.end()]
-        follower = _CUT.search(sentence, cut.end())
         near = [s for s in right if follower is None or s.end <= follower.start()]
         if not left or not near or _named(left) & _named(near):
             continue
@@ -79,6 +80,11 @@ def clauses(sentence: str, spans: list[Span]) -> list[Unit]:
             start = cut.end()
     rest = [s for s in spans if s.start >= start]
     return [*units, Unit(sentence[start:].strip(), _named(rest))]
+
+
+def _inside(cut: re.Match[str], spans: list[Span]) -> bool:
+    """Whether a name has the words of the cut in it, as Procter and Gamble has."""
+    return any(span.start < cut.end() and cut.start() < span.end for span in spans)
 
 
 def _named(spans: list[Span]) -> frozenset[str]:

@@ -47,6 +47,10 @@ class Articles:
         """What is known of the article."""
         return self._known.get(article_id)
 
+    def oldest(self, latest: int) -> int:
+        """What was available before is forgotten once the newest article is of `latest`."""
+        return latest - self._keep_us
+
     def is_reprint(self, text_hash: str, symbol: str, article_id: str) -> bool:
         """Whether another article in the window said this text of the symbol before."""
         tellers = self._tellers.get((text_hash, symbol))
@@ -55,7 +59,7 @@ class Articles:
     def advance(self, available_at: int) -> None:
         """Let time pass to `available_at`: forget what left the window."""
         self.latest = max(self.latest, available_at)
-        oldest = self.latest - self._keep_us
+        oldest = self.oldest(self.latest)
         while self._ages and self._ages[0][0] < oldest:
             at, article_id = heapq.heappop(self._ages)
             known = self._known.get(article_id)

@@ -7,10 +7,11 @@ got it, in a replay the availability that the loader assumed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from models.sentiment.model import NEUTRAL
 from stream import metrics
@@ -18,12 +19,13 @@ from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
 from stream.sentiment.judge import NO_MODEL
-from stream.sentiment.opinions import Fresh, Opinions
-from stream.sentiment.reading import Reading
-from stream.sentiment.sketch import sketch
+from stream.sentiment.opinions import Fresh, Opinions, Understood
 from stream.sentiment.state import Articles, Known
-from stream.sentiment.text import one_line, text_hash
+from stream.sentiment.text import one_line
 
+log = structlog.get_logger()
+
+_FRESH_US = 10_000_000  # an older record is backfill, whose scoring waits for that of fresh ones
 MAX_BYTES = 4 * 1024 * 1024  # of one record, unknown fields included
 
 
@@ -48,6 +50,7 @@ class SentimentStep:
         refuse_unscorable: bool = False,
     ) -> None:
         self.n_without_symbol = 0
+        self.last: tuple[NewsArticle, list[SentimentScored]] | None = None  # applied, with scores
         self._opinions = opinions
         self._clock = clock
         self._scoring_delay_us = scoring_delay_us
@@ -56,19 +59,28 @@ class SentimentStep:
         self._refuse_unscorable = refuse_unscorable
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
-        """Score the chunk's texts in one batch a model, off the event loop."""
-        fresh: dict[bytes | None, Fresh] = {}
+        """Read the chunk and score its texts, off the event loop.
+
+        It is fresh if all of it is: what waits for backfill in its own partition is not.
+        """
+        chunk: dict[bytes | None, Fresh] = {}
+        latest = self._articles.latest
         for record in records:
             try:
                 article = self._decode(record)
             except Rejected:
                 continue  # `apply` refuses it again, with the reason
+            latest = max(latest, _available(article, record))
             known = self._articles.find(article.id)
-            if article.status != "retracted" and (
-                known is None or article.revision > known.revision
+            if (
+                known is None
+                or article.revision > known.revision
+                or known.available_at < self._articles.oldest(latest)
             ):
-                fresh[record.value] = Fresh(article, () if known is None else known.symbols)
-        await self._opinions.prepare(fresh)
+                chunk[record.value] = Fresh(article, () if known is None else known.symbols)
+        since = None if self._clock is None else self._clock() - _FRESH_US
+        fresh = since is not None and all(each.timestamp * 1000 >= since for each in records)
+        await self._opinions.prepare(chunk, fresh=fresh)
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Emit one SentimentScored a symbol; an old revision is a duplicate.
@@ -77,42 +89,43 @@ class SentimentStep:
         that a correction no longer names get a retraction. One that names none keeps them all.
         """
         article = self._decode(record)
-        kafka_us = record.timestamp * 1000
-        received = kafka_us if article.received_at is None else micros(article.received_at)
-        available = max(micros(article.published_at), received)
+        available = _available(article, record)
         self._articles.advance(available)
         known = self._articles.find(article.id)
         if known is not None and article.revision <= known.revision:
             return Outcome.DUPLICATE
-        reading = self._opinions.reading(record.value, article)
-        retracted = article.status == "retracted"
-        why = None if retracted else self._opinions.why_unscorable(article, reading)
-        if why is not None:
-            self._refuse_or_count(why, article)
+        understood = self._opinions.understood(record.value, article)
+        if understood.unscorable is not None:
+            self._refuse_or_count(understood.unscorable, article)
         before = {} if known is None else known.symbols
-        now = {m.symbol: m.relevance for m in reading.mentions}
+        now = {m.symbol: m.relevance for m in understood.reading.mentions}
         if article.status == "retracted":
             now = {**before, **now}
         elif not now:
             now = {symbol: share for symbol, share in before.items() if share > 0.0}
-        fingerprint = text_hash(reading.text or article.headline)
-        original = known is not None and known.text_hash == fingerprint
+        original = known is not None and known.text_hash == understood.text_hash
         self._articles.put(
             article.id,
             Known(
                 revision=article.revision,
                 status=article.status,
                 available_at=available if known is None else max(available, known.available_at),
-                text_hash=fingerprint,
+                text_hash=understood.text_hash,
                 since=known.since if known is not None and original else record.offset,
                 symbols={**dict.fromkeys(before, 0.0), **now},
             ),
         )
+        self.last = article, []
         if not now and not before:
             self.n_without_symbol += 1
             metrics.WITHOUT_SYMBOL.inc()
             return Outcome.APPLIED
-        self._send(article, kafka_us, available, reading, why, fingerprint, now, before, out)
+        kafka_us = record.timestamp * 1000
+        for scored in self._scores(article, kafka_us, available, understood, now, before):
+            at = micros(scored.available_at)
+            timestamp_ms = None if self._clock is not None else -(-at // 1000)
+            out.send("sentiment", scored.symbol.encode(), encode(scored), timestamp_ms=timestamp_ms)
+            self.last[1].append(scored)
         return Outcome.APPLIED
 
     def _refuse_or_count(self, why: str, article: NewsArticle) -> None:
@@ -120,28 +133,26 @@ class SentimentStep:
             metrics.UNSCORED.labels(why).inc()
         elif why == "language":
             expected = ", ".join(self._opinions.languages)
+            if self._opinions.allows(article.lang):
+                raise Rejected(f"Expected a text in {expected}, got another script's")
             raise Rejected(f"Expected a text in {expected}, got {article.lang!r} - at `$.lang`")
         else:
             raise Rejected("Expected a text with words, got none - at `$.headline`")
 
-    def _send(
+    def _scores(
         self,
         article: NewsArticle,
         kafka_us: int,
         available: int,
-        reading: Reading,
-        why: str | None,
-        fingerprint: str,
+        understood: Understood,
         now: Mapping[str, float],
         before: Mapping[str, float],
-        out: Outbox,
-    ) -> None:
+    ) -> Iterator[SentimentScored]:
         replay = self._clock is None
         scored_at = kafka_us + self._scoring_delay_us if self._clock is None else self._clock()
         at = max(available, scored_at)
         chosen = self._opinions.judge.model_of(article.id)
-        retracted = article.status == "retracted"
-        text_sketch = b"" if retracted else sketch(reading.text or article.headline)
+        reading, why = understood.reading, understood.unscorable
         for symbol in sorted({*now, *before}):
             status = article.status if symbol in now else "retracted"
             score, model, duplicate = NEUTRAL, chosen, False
@@ -150,8 +161,8 @@ class SentimentStep:
                     model = f"{NO_MODEL}:{why}"
                 else:
                     score, model = self._opinions.of(article, reading, symbol)
-                duplicate = self._articles.is_reprint(fingerprint, symbol, article.id)
-            scored = SentimentScored(
+                duplicate = self._articles.is_reprint(understood.text_hash, symbol, article.id)
+            yield SentimentScored(
                 article_id=article.id,
                 revision=article.revision,
                 status=status,
@@ -165,15 +176,13 @@ class SentimentStep:
                 positive=score.positive,
                 relevance=now.get(symbol, 0.0),
                 model=model,
-                text_hash=fingerprint,
+                text_hash=understood.text_hash,
                 headline=one_line(article.headline),
                 n_chars=len(reading.text),
                 duplicate=duplicate,
                 assumed_times=replay,
-                sketch=text_sketch,
+                sketch=understood.sketch,
             )
-            timestamp_ms = -(-at // 1000) if replay else None
-            out.send("sentiment", symbol.encode(), encode(scored), timestamp_ms=timestamp_ms)
 
     def _decode(self, record: Record) -> NewsArticle:
         raw = record.value
@@ -217,6 +226,22 @@ class SentimentStep:
         }
 
     def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:
-        """Take a checkpoint's state."""
+        """Take a checkpoint's state; warns where another directory named its symbols."""
+        before, now = meta.get("directory"), self._opinions.directory.digest
+        if before is not None and before != now:
+            log.warning(
+                "TAPEWIRE_SYMBOLS_FILE: other companies are listed than at the last checkpoint; "
+                "articles keep the symbols they were given until a correction",
+                before=before,
+                now=now,
+            )
         self.n_without_symbol = int(meta.get("without_symbol", 0))
         self._articles.restore(slots, int(meta.get("latest", 0)))
+
+
+def _available(article: NewsArticle, record: Record) -> int:
+    """In microseconds; the Kafka timestamp stands for a missing received_at."""
+    received = (
+        record.timestamp * 1000 if article.received_at is None else micros(article.received_at)
+    )
+    return max(micros(article.published_at), received)

@@ -11,6 +11,11 @@ from stream.sentiment.markup import plain
 MAX_CHARS = 2_000  # of headline and body together that a model sees at once
 BODY_CHARS = 20_000  # of a body without its markup that are read
 _RAW_CHARS = 100_000  # of a body with its markup
+_LATIN_WRITTEN = """
+    af ca cs cy da de en es et eu fi fr ga gl hr hu id is it lt lv ms mt nb nl nn no pl pt ro sk sl
+    sq sv sw tl tr vi
+"""
+LATIN_WRITTEN = frozenset(_LATIN_WRITTEN.split())  # languages whose texts are in Latin letters
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _LINK = re.compile(r"https?://\S*|www\.\S+")
 _SPACES = re.compile(r"\s+")
@@ -48,6 +53,21 @@ def paragraphs(text: str) -> list[str]:
 def has_words(text: str) -> bool:
     """Whether there is a letter in it: emoji and numbers alone say nothing that a model knows."""
     return any(map(str.isalpha, text))
+
+
+def is_mostly_latin(text: str) -> bool:
+    """Whether at least half of the letters are Latin ones: it is the script that is judged.
+
+    Examples
+    --------
+    >>> is_mostly_latin("Société Générale"), is_mostly_latin("苹果公司 AAPL 股价大涨")
+    (True, False)
+    """
+    if text.isascii():
+        return True
+    letters = [c for c in unicodedata.normalize("NFKC", text) if c.isalpha()]
+    n_latin = sum(c < "\u0250" or "\u1e00" <= c < "\u1f00" for c in letters)
+    return 2 * n_latin >= len(letters)
 
 
 def one_line(text: str) -> str:

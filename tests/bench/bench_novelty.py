@@ -27,7 +27,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from stream.events import micros
 from stream.features.news import NewsItem
-from stream.features.stories import REPRINT, Stories, told_share
+from stream.features.stories import REPRINT, Stories, text_of, told_share
 from stream.features.vector import FEATURE_SETS
 from stream.sentiment.sketch import sketch
 from stream.sentiment.text import clean
@@ -108,7 +108,7 @@ def near_duplicates(path: Path) -> dict[str, object]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         texts = [clean(row["text"]) for row in csv.DictReader(lines)]
     pairs = list(similar_pairs(texts))
-    sketches = [sketch(text) for text in texts]
+    sketches = [text_of(sketch(text)) for text in texts]
     one_story, shares, either = [], [], []
     for i, j in pairs:
         a, b = facts(texts[i]), facts(texts[j])

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from stream.embedded.process import free_port
 from stream.embedded.valkey import start_valkey
 from stream.sentiment.cache import ScoreCache
 from stream.sentiment.stored_scores import Entry, StoredScores, connect
+from stream.sentiment.turns import Turns
 from tests.unit.sentiment.articles import LEXICON, article, live, scores
 
 TEXTS = [f"Apple beats estimates by {n} cents" for n in range(40)]
@@ -179,6 +181,51 @@ def test_a_large_chunk_goes_in_several_round_trips(make: Make) -> None:
         cached.probabilities(texts)
     with counting(hit=1_234):
         assert bits(cached.probabilities(texts)) == bits(LEXICON.probabilities(texts))
+
+
+def test_the_parts_of_a_large_chunk_share_one_wait(server: str, client: redis.Redis) -> None:
+    clock, model = Clock(), Asked()
+    wait_s = 4 * PATIENT_S
+
+    class Slow(StoredScores):
+        def get(self, *asked: Any) -> Any:
+            clock.now += 0.3 * wait_s
+            return super().get(*asked)
+
+    cache = ScoreCache(Slow(connect(server, PATIENT_S), "n", 60), wait_s=wait_s, clock=clock)
+    texts = [f"headline {n} falls" for n in range(1_000)]
+    try:
+        with counting(miss=800, skipped=200):
+            assert Cached(model, cache).probabilities(texts) == LEXICON.probabilities(texts)
+        assert cache._resting()
+    finally:
+        cache.close()
+    assert model.n == len(texts)
+
+
+def test_a_model_that_scores_slice_by_slice_is_looked_up_in_one_round_trip(
+    server: str, client: redis.Redis
+) -> None:
+    asked: list[int] = []
+
+    class Counted(StoredScores):
+        def get(self, model: str, texts: Sequence[str], about: Any) -> Any:
+            asked.append(len(texts))
+            return super().get(model, texts, about)
+
+    model = Asked()
+    cache = ScoreCache(Counted(connect(server, PATIENT_S), "n", 60), wait_s=PATIENT_S)
+    try:
+        with Turns() as turns:
+            cached = cache.wrap(turns.wrap(model))
+            assert cached.probabilities(TEXTS) == LEXICON.probabilities(TEXTS)
+            more = [*TEXTS, "one more"]
+            assert cached.probabilities(more) == LEXICON.probabilities(more)
+    finally:
+        cache.close()
+    assert asked[0] == len(TEXTS)
+    assert len(asked) == 2
+    assert model.n == len(TEXTS) + 1
 
 
 GOOD = msgspec.msgpack.encode
@@ -481,6 +528,7 @@ def test_a_symbols_index_lives_as_long_as_its_scores_and_forgets_the_old(
     cached.cache.note("up", ["AAPL"])
     cached.probabilities(["up"])
     assert 60 < client.ttl("n:about:AAPL") <= 120
+    _until(lambda: not cached.cache._on_their_way)
     client.zadd("n:about:AAPL", {b"gone": time.time() - 121})
     cached.cache.note("up", ["AAPL", "MSFT"])
     cached.probabilities(["up"])

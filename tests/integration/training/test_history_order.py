@@ -212,7 +212,7 @@ def test_bars_tape_reads_bars_that_came_in_and_no_panes(database):
 
 
 def test_most_used_sentiment_model_is_named(database):
-    models = ["b", "a", "a"]
+    models = ["none:language"] * 3 + ["none"] * 3 + ["b", "a", "a"]
     store(
         database,
         [(make_article(START, str(k), model=m), 0, k, START, "s") for k, m in enumerate(models)],

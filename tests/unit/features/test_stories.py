@@ -8,7 +8,8 @@ import random
 import pytest
 
 from stream.features.news import NewsItem
-from stream.features.stories import REPRINT, Stories, told_share
+from stream.features.newsbook import NewsBook
+from stream.features.stories import REPRINT, Stories, text_of, told_share
 from stream.features.symbol import NewsChange, SymbolState
 from stream.features.vector import FEATURE_SETS
 from stream.sentiment.sketch import sketch
@@ -23,7 +24,13 @@ REACH = FEATURE_SETS["intraday"].story_window.us
 
 
 def told(state: SymbolState, cut: int) -> dict[str, tuple[str, float]]:
-    return {ident: tuple(telling) for ident, telling in state.stories(cut).items()}
+    known = state._news.at(cut)
+    after = cut - state.feature_set.news_window.us
+    return {
+        item.article_id: (story.first[1], story.novelty)
+        for item, story in zip(known.items, known.stories, strict=True)
+        if after < item.available_at <= cut
+    }
 
 
 def same(got: dict[str, tuple[str, float]], want: dict[str, tuple[str, float]]) -> bool:
@@ -100,7 +107,7 @@ def test_after_a_retraction_of_the_original_the_next_telling_is_the_first() -> N
     after = told(state, cut)
     assert after["n1"] == ("n1", 1.0)
     assert after["n2"][0] == "n2"  # the cut copy n1 tells too little of the whole text
-    assert 0.0 < after["n2"][1] == 1.0 - told_share(FIRST, AGAIN) < 1.0
+    assert 0.0 < after["n2"][1] == 1.0 - told_share(text_of(FIRST), text_of(AGAIN)) < 1.0
     assert names_and_values(state, cut)["news_count_1d"] == 2.0
     assert told(state, cut - 1)["n1"][0] == "n0"  # before it the original stood
 
@@ -171,7 +178,8 @@ def test_an_item_without_a_sketch_is_compared_with_nothing() -> None:
     for ident in "abc":
         state.apply_news(item(ident, at=T0, sketch=b""))
     assert told(state, T0) == {ident: (ident, 1.0) for ident in "abc"}
-    assert told_share(FIRST, b"") == told_share(b"", FIRST) == 0.0
+    first, none = text_of(FIRST), text_of(b"")
+    assert told_share(first, none) == told_share(none, first) == 0.0
 
 
 @pytest.mark.parametrize("seed", [4, 5])
@@ -196,7 +204,9 @@ def test_the_order_in_which_items_come_in_changes_no_story() -> None:
     in_order = Stories(REACH, sorted(items, key=lambda each: each.available_at))
     for _ in range(5):
         rng.shuffle(items)
-        mixed = Stories(REACH, items)
+        mixed = Stories(REACH)
+        for each in items:
+            mixed.insert(each)
         assert [s[:2] for s in mixed.stories] == [s[:2] for s in in_order.stories]
         assert mixed.news.ids == in_order.news.ids
         gone: list[NewsItem] = rng.sample(items, 20)
@@ -204,3 +214,45 @@ def test_the_order_in_which_items_come_in_changes_no_story() -> None:
             mixed.remove(each)
         left = [each for each in in_order.items if each not in gone]
         assert [s[:2] for s in mixed.stories] == [s[:2] for s in Stories(REACH, left).stories]
+
+
+def plain(items: list[NewsItem], cut: int) -> list[NewsItem]:
+    """Of all revisions those that count at `cut`."""
+    newest: dict[str, NewsItem] = {}
+    for each in sorted(items, key=lambda each: each.revision):
+        if each.available_at <= cut:
+            newest[each.article_id] = each
+    return [each for each in newest.values() if each.status != "retracted"]
+
+
+@pytest.mark.parametrize("n_corrected", [1, 8, 60])
+@pytest.mark.parametrize("seed", [7, 8])
+def test_what_counted_before_corrections_is_a_plain_rebuild_bit_for_bit(
+    seed: int, n_corrected: int
+) -> None:
+    rng = random.Random(seed)
+    book, every = NewsBook(REACH), []
+    for i in range(90):
+        at = T0 + rng.randrange(4 * DAY)
+        every.append(item(f"n{i}", at=at, sketch=rng.choice(scripts.SKETCHES)))
+    for i in rng.sample(range(90), n_corrected):
+        status = rng.choice(["corrected", "retracted"])
+        at = T0 + rng.randrange(5 * DAY)
+        text = rng.choice(scripts.SKETCHES)
+        every.append(item(f"n{i}", revision=2, at=at, status=status, sketch=text))
+    for each in every:
+        book.add(each)
+    n_earlier = 0
+    for cut in (T0 + rng.randrange(5 * DAY) for _ in range(60)):
+        got = book.at(cut)
+        n_earlier += got is not book.at(T0 + 9 * DAY)
+        want = Stories(REACH)
+        for each in plain(every, cut):
+            want.insert(each)
+        high = sum(at <= cut for at in got.times)
+        assert got.items[:high] == want.items
+        assert [s[:2] for s in got.stories[:high]] == [s[:2] for s in want.stories]
+        known = sum(at <= cut for at in got.news.times)
+        for name, column in vars(want.news).items():
+            assert vars(got.news)[name][:known] == column, name
+    assert n_earlier > 0

@@ -113,6 +113,7 @@ def test_a_broker_that_rates_is_no_subject(
         ("$C, $T, $V, $ON and $ALL", (), {"C", "T", "V", "ON", "ALL"}),
         ("ALL eyes on earnings", ("ALL",), {"ALL"}),
         ("An article about nobody", ("C",), {"C"}),
+        ("LMT wins contract while NOW falls", (), set()),
         ("Results (NYSE: C)", (), {"C"}),
         ("Results (NYSE:C), NASDAQ:AAPL. (nasdaq: MSFT)", (), {"C", "AAPL", "MSFT"}),
         ("Nasdaq: A look ahead; NYSE: it fell (NYSE: it fell)", (), set()),
@@ -124,6 +125,24 @@ def test_a_broker_that_rates_is_no_subject(
 )
 def test_tickers(text: str, given: tuple[str, ...], expected: set[str]) -> None:
     assert named(text, given=given) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
+        ("LMT wins contract while NOW falls", {"LMT", "NOW"}, ["LMT", "NOW"]),
+        ("LMT wins contract while NOW falls", {"LMT"}, ["LMT"]),
+        ("AI is what IT is about, says the CEO of NOW", {"AI", "IT", "CEO", "NOW"}, ["NOW"]),
+        ("LMT WINS CONTRACT, NOW WHAT", {"LMT", "NOW"}, []),
+        ("XYZ WINS CONTRACT", {"XYZ"}, ["XYZ"]),
+        ("Now what", {"NOW"}, []),
+    ],
+)
+def test_a_given_everyday_word_is_a_ticker_where_it_is_written_in_capitals(
+    text: str, given: set[str], expected: list[str]
+) -> None:
+    (spans,) = DIRECTORY.find([text], frozenset(given))
+    assert [symbol for span in spans for symbol in span.symbols] == expected
 
 
 def test_each_way_of_being_named_has_its_confidence() -> None:
@@ -179,6 +198,23 @@ def test_legal_forms_are_stripped(company: str, short: str) -> None:
         ),
         (b"symbol,company\nAAPL\n", "line 2"),
         (b"symbol,company\nAAPL,\xff\xfe\n", "expected a UTF-8 file"),
+        (
+            b"symbol,company\nAAPL,Apple\nMSFT," + b"x" * 200_000 + b"\n",
+            r"line 3: expected a row of CSV, got one with field larger .*; close its quotes",
+        ),
+        (
+            b"symbol,company,aliases\nAAPL,Apple, Inc.,apple\n",
+            r"line 2: expected 3 columns, got 4; write aliases as a\|b, and a name with a comma in",
+        ),
+        (
+            b'symbol,company\nAAPL,"Apple\nMSFT,"Microsoft"\n',
+            "line 2: expected a row of CSV, got one with .*; close its quotes",
+        ),
+        (
+            b'symbol,company\nAAPL,"Apple\nMSFT,Microsoft\nPFE,Pfizer"\n',
+            "line 2: expected a row on one line, got one to line 4; close its quotes",
+        ),
+        (b'symbol,company\nAAPL,Apple\n"PFE,Pfizer\n', "line 3: expected a row of CSV"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_its_line(

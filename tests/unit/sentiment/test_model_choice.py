@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from models.sentiment.model import NEUTRAL, label
 from models.sentiment.onnx import OnnxModel
 from stream.errors import Refused
+from stream.sentiment.agent import warn_of_shares
 from stream.sentiment.choice import choose
 from stream.sentiment.judge import Judge
 from stream.settings import read_settings
@@ -234,3 +235,11 @@ def test_one_bad_text_costs_few_more_batches() -> None:
     model = Brittle()
     Judge(model, fallback=LEXICON).judge("brittle-7", [*map(str, range(500)), "poison"])
     assert len(model.batches) <= 2 * 9 + 1
+
+
+@pytest.mark.parametrize(("share", "n_warnings"), [(0.2, 0), (0.25, 1)])
+def test_shares_that_silence_a_trained_model_are_warned_of(share: float, n_warnings: int) -> None:
+    with capture_logs() as logs:
+        warn_of_shares(read_settings(sentiment_shares={"minilm": share}))
+    assert [log["log_level"] for log in logs] == ["warning"] * n_warnings
+    assert all("TAPEWIRE_SENTIMENT_SHARES" in log["event"] for log in logs)

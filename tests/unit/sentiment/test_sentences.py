@@ -52,6 +52,21 @@ def test_sentences(text: str, expected: list[str] | int) -> None:
             "Sales fell at Apple while Intel grew",
             [("Sales fell at Apple", "AAPL"), ("Intel grew", "INTC")],
         ),
+        (
+            "Microsoft soars while Procter and Gamble drops",
+            [("Microsoft soars", "MSFT"), ("Procter and Gamble drops", "PG")],
+        ),
+        (
+            "Pfizer beats estimates as Johnson and Johnson sues Intel over patents",
+            [
+                ("Pfizer beats estimates", "PFE"),
+                ("Johnson and Johnson sues Intel over patents", "INTC+JNJ"),
+            ],
+        ),
+        (
+            "Procter and Gamble rose and Intel fell",
+            [("Procter and Gamble rose", "PG"), ("Intel fell", "INTC")],
+        ),
     ],
 )
 def test_a_sentence_is_cut_between_symbols(text: str, expected: list[tuple[str, str]]) -> None:

@@ -7,10 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import micros, moment
+from stream.sentiment.directory import Directory
 from tests.unit.sentiment.articles import (
     DAY,
     LEXICON,
@@ -380,6 +382,83 @@ def test_a_correction_without_symbols_is_scored_whole_for_those_it_had() -> None
     assert again.positive > 0.5
 
 
+class Watched(Directory):
+    """Counts its searches, and panics at a word as a library in Rust does."""
+
+    n = 0
+
+    def find(self, sentences: Any, given: Any = frozenset()) -> Any:
+        self.n += 1
+        if any("poison" in sentence for sentence in sentences):
+            raise Panic("index out of bounds")
+        return super().find(sentences, given)
+
+
+class Panic(BaseException):
+    pass
+
+
+def test_apply_reads_and_scores_nothing_that_prepare_saw() -> None:
+    model, directory = Brittle(), Watched()
+    step, out = live(model, directory=directory), Kept()
+    chunk = [
+        article("a", "$AAPL up", symbols=()),
+        article("b", "Both $MSFT up", symbols=("AAPL",)),
+        article("a", "Up no more", symbols=(), revision=2, status="corrected"),
+        article("b", "Gone $IBM", symbols=(), revision=2, status="retracted"),
+        article("b", "Back up", symbols=(), revision=3, status="corrected"),
+    ]
+    records = [record(each, n) for n, each in enumerate(chunk)]
+    asyncio.run(step.prepare("news", records))
+    seen = (len(model.batches), directory.n)
+    for each in records:
+        assert step.apply("news", each, out) is Outcome.APPLIED
+    assert (len(model.batches), directory.n) == seen == (1, 5)
+    assert [(s.event.article_id, s.event.symbol, s.event.revision) for s in out.sent] == [
+        ("a", "AAPL", 1), ("b", "AAPL", 1), ("b", "MSFT", 1), ("a", "AAPL", 2), ("b", "AAPL", 2),
+        ("b", "IBM", 2), ("b", "MSFT", 2), ("b", "AAPL", 3), ("b", "IBM", 3), ("b", "MSFT", 3),
+    ]  # fmt: skip
+    assert [s.event.sketch for s in out.sent if s.event.status == "retracted"] == [b""] * 3
+
+
+def test_an_article_that_cannot_be_read_is_a_dead_letter_and_the_others_are_scored() -> None:
+    step, out = live(directory=Watched()), Kept()
+    records = [record(article("a", "poison")), record(article("b"), 1)]
+    asyncio.run(step.prepare("news", records))
+    for _ in range(2):
+        with pytest.raises(Rejected, match="can be read, got one that raises Panic"):
+            step.apply("news", records[0], out)
+    assert step.apply("news", records[1], out) is Outcome.APPLIED
+    assert [sent.event.article_id for sent in out.sent] == ["b"]
+    with pytest.raises(Rejected, match="raises Panic"):
+        live(directory=Watched()).apply("news", records[0], out)  # not prepared
+
+
+def test_a_model_that_panics_costs_its_text_alone() -> None:
+    class Panics(Brittle):
+        def probabilities(self, texts: Any) -> list[Any]:
+            if any("poison" in text for text in texts):
+                raise Panic("no such token")
+            return super().probabilities(texts)
+
+    found = scores(live(Panics()), article("a"), article("b", headline="poison"))
+    assert [(s.article_id, s.model) for s in found] == [("a", "brittle-7"), ("b", "none")]
+
+
+def test_a_checkpoint_of_another_directory_is_warned_of() -> None:
+    before = live(directory=DIRECTORY).meta()
+    with capture_logs() as logs:
+        live(directory=DIRECTORY).restore({}, before)
+        live(directory=DIRECTORY).restore({}, {})
+    assert logs == []
+    with capture_logs() as logs:
+        live().restore({}, before)
+    (warning,) = logs
+    assert warning["log_level"] == "warning"
+    assert "TAPEWIRE_SYMBOLS_FILE" in warning["event"]
+    assert (warning["before"], warning["now"]) == (DIRECTORY.digest, Directory().digest)
+
+
 # -- what no model may score ---------------------------------------------------------------------
 
 UNSCORABLE = {
@@ -387,6 +466,11 @@ UNSCORABLE = {
         article(lang="de"),
         "none:language",
         "Expected a text in en, got 'de' - at `$.lang`",
+    ),
+    "script": (
+        article(headline="苹果公司股价大涨 $AAPL"),
+        "none:language",
+        "Expected a text in en, got another script's",
     ),
     "region": (article(lang="pt-BR"), "none:language", "got 'pt-BR'"),
     "emoji": (
@@ -426,8 +510,13 @@ def test_english_and_what_says_no_language_are_scored(lang: str) -> None:
     assert found.model == "lexicon-1"
 
 
-def test_every_language_is_scored_where_none_is_set() -> None:
-    (found,) = scores(live(languages=()), article(lang="de"))
+@pytest.mark.parametrize("languages", [(), ("de", "zh")])
+def test_every_language_is_scored_where_none_is_set_and_every_script_where_one_has_it(
+    languages: tuple[str, ...],
+) -> None:
+    (found,) = scores(live(languages=languages), article(lang="de"))
+    assert found.model == "lexicon-1"
+    (found,) = scores(live(languages=languages), article(headline="苹果公司股价大涨 $AAPL"))
     assert found.model == "lexicon-1"
 
 

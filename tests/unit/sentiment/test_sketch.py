@@ -13,12 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.events import SKETCH_FACTS, SKETCH_WORDS
-from stream.features.stories import REPRINT, told_share
+from stream.features.stories import REPRINT, text_of
+from stream.features.stories import told_share as told_share_of
 from stream.sentiment.sketch import sketch
 from tests.unit.sentiment.rewrites import BODY, REWRITES, TEMPLATES, headlines, rewritten
 
 N = 256
 SENTENCE = "Apple beats quarterly estimates, raises full-year outlook to $12.5 billion"
+
+
+def told_share(new: bytes, by: bytes) -> float:
+    return told_share_of(text_of(new), text_of(by))
 
 
 def is_reprint(new: str, old: str) -> bool:

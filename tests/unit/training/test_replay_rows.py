@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 START = 1_700_000_040 * SECOND
 FEATURES = FEATURE_SETS["intraday"]
+ANOTHER = "sentiment of another model"
 
 
 def make_article(at, model="lexicon-1", symbol="AAA"):
@@ -116,6 +118,39 @@ def test_news_makes_rows_and_another_models_scores_do_not():
     assert list(table.trigger).count("news") == 1
     assert table.counts["sentiment of another model"] == 1
     assert table.as_of_us[table.trigger == "news"][0] == at
+
+
+def test_a_foreign_score_or_retraction_takes_back_what_its_article_said():
+    market = list(make_market(symbols=("AAA",)))
+    at = START + 60 * MINUTE + SECOND
+    k = next(i for i, (when, _) in enumerate(market) if when > at)
+    one = make_article(at)
+
+    def revised(revision, **changes):
+        then = at + revision * SECOND
+        times = {"available_at": moment(then), "scored_at": moment(then)}
+        return then, msgspec.structs.replace(one, revision=revision, **times, **changes)
+
+    foreign = {"model": "none:language", "status": "corrected"}
+    gone = {"model": "other-1", "status": "retracted"}
+    count = FEATURES.names.index("news_count_1d")
+
+    def after(*revisions):
+        table = table_of([*market[:k], (at, one), *revisions, *market[k:]])
+        rows = table.x[(table.trigger == "pane") & (table.as_of_us > at + MINUTE), count]
+        assert len(set(rows)) == 1
+        return rows[0], list(table.trigger).count("news"), table.counts.get(ANOTHER, 0)
+
+    n_items, n_rows, n_foreign = after()
+    assert (n_items, n_rows) == (1.0, 1)
+    assert n_foreign == 0
+    n_items, n_rows, n_foreign = after(revised(2, **foreign))
+    assert (n_items, n_rows) == (0.0, 1)
+    assert n_foreign == 1
+    n_items, n_rows, n_foreign = after(revised(2, **gone))
+    assert (n_items, n_rows) == (0.0, 2)  # a retraction is news, whoever scored the article
+    assert n_foreign == 0
+    assert after(revised(2, **foreign), revised(3, status="corrected"))[:2] == (1.0, 2)
 
 
 def test_news_on_a_stale_price_is_counted():
