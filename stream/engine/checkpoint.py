@@ -38,13 +38,19 @@ class Meta(msgspec.Struct, kw_only=True):
 
 
 class PartitionProducer:
-    """Collects one partition's outputs and commits them with its state. An `Outbox`."""
+    """Collects one partition's outputs and commits them with its state. An `Outbox`.
 
-    def __init__(self, settings: Settings, role: str, partition: int) -> None:
+    outputs : topics that the role writes, its state apart.
+    """
+
+    def __init__(
+        self, settings: Settings, role: str, partition: int, outputs: tuple[str, ...] = ()
+    ) -> None:
         self.n_pending = 0  # sent since the last commit
         self._settings = settings
         self._role = role
         self._partition = partition
+        self._outputs = outputs
         self._producer: AIOKafkaProducer | None = None
         self._batches: dict[tuple[str, int], Any] = {}
         self._acks: list[asyncio.Future[Any]] = []
@@ -67,7 +73,24 @@ class PartitionProducer:
             acks="all",
         )
         await started(self._producer)
+        if not self._settings.embedded:
+            await self._abort_what_hangs()
         await self._producer.begin_transaction()
+
+    async def _abort_what_hangs(self) -> None:
+        """End, in every partition, what a producer before this one left undecided.
+
+        Kafka (4.3.1) may call a transaction ended without a marker in partitions that have no
+        leader at that moment, as when a lone broker stood still for longer than its session: the
+        next commit of this producer's would take its records along.
+        """
+        await self.producer.begin_transaction()
+        everywhere = range(self._settings.partitions)
+        places = [(topic, p) for topic in self._outputs for p in everywhere]
+        for topic, p in (*places, (f"{self._role}-state", self._partition)):
+            place = TopicPartition(self._settings.topic(topic), p)
+            self.producer._txn_manager.maybe_add_partition_to_txn(place)  # else only with a record
+        await self.producer.abort_transaction()
 
     async def close(self) -> None:
         """Stop the producer; what was not committed is aborted by the broker or a successor."""
