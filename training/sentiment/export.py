@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,16 +72,20 @@ def export(
     with tempfile.TemporaryDirectory() as made:
         whole, small = Path(made) / "whole.onnx", Path(made) / "small.onnx"
         example = tokenizer("profit rises", return_tensors="pt")
-        torch.onnx.export(
-            model.eval(),
-            (example["input_ids"], example["attention_mask"]),
-            str(whole),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_axes={name: {0: "n", 1: "tokens"} for name in ("input_ids", "attention_mask")},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
+        with warnings.catch_warnings():  # the newer exporter wants a package more
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                model.eval(),
+                (example["input_ids"], example["attention_mask"]),
+                str(whole),
+                input_names=["input_ids", "attention_mask"],
+                output_names=["logits"],
+                dynamic_axes={
+                    name: {0: "n", 1: "tokens"} for name in ("input_ids", "attention_mask")
+                },
+                opset_version=_OPSET,
+                dynamo=False,
+            )
         if not exact:
             quantize_dynamic(
                 whole,

@@ -154,6 +154,7 @@ def finetune(
         metric_for_best_model="macro_f1",
         restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
         logging_nan_inf_filter=False,
         logging_steps=50,
         report_to="none",
