@@ -106,7 +106,7 @@ def train(
         told = {"folder": str(out), "parity": found.parity, **_figures(found.shipped)}
         print(json.dumps(told))
         return
-    _print_figures({"chosen by, 32 bits": found.network, "chosen by, as shipped": found.shipped})
+    _print_figures({"as trained": found.network, "as shipped": found.shipped})
     print(f"{out}: {found.parity['agreement']:.2%} of labels as before the export")
 
 
