@@ -58,7 +58,7 @@ _IN_LOG_ORDER = """
 
 
 class Rescored(NamedTuple):
-    """What was done: articles that the model was asked for, and the rows that came of them."""
+    """What was done: due articles gone through, and the rows that came of them."""
 
     model: str
     n_articles: int
@@ -122,7 +122,8 @@ def rescore(
 
     Parameters
     ----------
-    limit : at most so many articles, the first in the log's order.
+    limit : at most so many articles that get rows, the first in the log's order. Those that no
+        row comes of are gone past, and not counted: else they would be all that it ever saw.
     make_step : a step as the role has it in a replay, without a state, around a model.
     keep_us : how long before `since` texts and revisions count: the longest news window.
     progress : told (articles done, articles due).
@@ -142,25 +143,27 @@ def rescore(
         "model": label,
     }
     now = _Now(model)
-    n_articles = n_rows = 0
+    n_articles = n_rows = n_given = 0
+    size = batch if limit is None else min(batch, limit)
     try:
         with _connect(dsn, schema) as reading, _connect(dsn, schema) as writing:
             reading.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             reading.read_only = True
             total = _count(reading, given)
-            total = total if limit is None else min(total, limit)
             progress(0, total)
             with asyncio.Runner() as runner, closing(_articles(reading, given)) as articles:
                 for _, log in groupby(articles, key=lambda row: row[:2]):
                     step = make_step(now)
-                    for rows in _batches(log, batch):
+                    for rows in _batches(log, size):
                         due = [row for row in rows if row.due]
+                        found = _scores(runner, step, now, rows, due)
                         if limit is not None:
-                            due = due[: limit - n_articles]
-                        n_rows += _store(writing, _scores(runner, step, now, rows, due))
+                            found, due = _first(limit - n_given, found, due)
+                        n_given += len({row.offset for row, _ in found})
+                        n_rows += _store(writing, found)
                         n_articles += len(due)
                         progress(n_articles, total)
-                        if n_articles >= total:
+                        if n_articles >= total or n_given == limit:
                             return Rescored(label, n_articles, n_rows)
     except psycopg.errors.UndefinedTable as error:
         raise Refused(
@@ -194,6 +197,19 @@ def _scores(
     for _ in step.take_changes():  # nobody restores this state
         pass
     return found
+
+
+def _first(
+    n: int, found: list[tuple[_Row, SentimentScored]], due: list[_Row]
+) -> tuple[list[tuple[_Row, SentimentScored]], list[_Row]]:
+    """The scores of the first `n` articles that have any, and what was due up to there."""
+    scored = sorted({row.offset for row, _ in found})
+    if len(scored) < n:
+        return found, due
+    last = scored[n - 1]
+    return [each for each in found if each[0].offset <= last], [
+        row for row in due if row.offset <= last
+    ]
 
 
 def _store(connection: psycopg.Connection, found: list[tuple[_Row, SentimentScored]]) -> int:

@@ -29,6 +29,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     temperature : logits are divided by it before the softmax.
     files : sha256 in hex by file name; model.onnx and tokenizer.json at least.
     command, seed : what made it.
+    made_from : sha256 in hex of the base's weights and of each data file, by file name.
     reference : shares of negative, neutral and positive that it called on texts it did not learn
         from; live scores far from them are a drift.
     """
@@ -43,6 +44,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     licence: str = ""
     command: str = ""
     seed: int | None = None
+    made_from: dict[str, str] = {}
     metrics: dict[str, Any] = {}
     reference: Probabilities | None = None
 

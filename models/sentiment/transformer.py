@@ -46,8 +46,9 @@ class Transformer:
     Raises
     ------
     SentimentModelError
-        No torch, no such device, no checkpoint, no safetensors, not our three labels, or weights
-        that the checkpoint lacks.
+        No torch that loads, no such device or too little memory on it, no checkpoint, no
+        safetensors, a tokenizer in Python only, not our three labels, or weights that the
+        checkpoint lacks.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class Transformer:
         try:
             import torch
             import transformers
-        except ImportError as error:
+        except (ImportError, OSError, ValueError) as error:  # the last two: without its CUDA files
             raise SentimentModelError(
-                f"torch:{where}: {error}; pip install 'tapewire[torch]'"
+                f"torch:{where}: {one_line(error)}; pip install 'tapewire[torch]'"
             ) from None
         self._torch = torch
         self._device = _device(torch, device)
@@ -97,15 +98,24 @@ class Transformer:
                 f"torch:{where}: expected a trained classifier, found no weights for "
                 f"{', '.join(missing[:5])}"
             )
-        self._model = model.eval().to(self._device)
+        if not tokenizer.is_fast:
+            raise SentimentModelError(
+                f"torch:{where}: expected a tokenizer that tokenizer.json describes, got "
+                f"{type(tokenizer).__name__}, which has none"
+            )
+        self._model = model.eval()
         self._pad = config.pad_token_id or 0
         longest = _max_tokens(config, tokenizer)
         self._tokens = Tokens(tokenizer.backend_tokenizer, longest)
         self._shape: Any = alone
         if on_gpu if grids is None else grids:
             self._shape = partial(bucket, budget=budget, longest=longest)
-            for batch in plan([*(w for w in WIDTHS if w < longest), longest], self._shape):
-                self._run([[self._pad] * batch.width], batch._replace(places=(0,)))  # warm
+        try:
+            self._model.to(self._device)
+            if self._shape is not alone:
+                self._warm(longest)
+        except RuntimeError as error:  # memory that is not there is one
+            raise SentimentModelError(f"torch:{where}: {self._device}: {one_line(error)}") from None
         self.name = checkpoint_name(where)
         self.version = f"{checkpoint_digest(folder)}.{str(dtype).removeprefix('torch.')}"
 
@@ -122,6 +132,10 @@ class Transformer:
             for place, row in zip(batch.places, logits.float().tolist(), strict=False):
                 found[place] = probabilities(row, self._order)
         return found
+
+    def _warm(self, longest: int) -> None:
+        for batch in plan([*(w for w in WIDTHS if w < longest), longest], self._shape):
+            self._run([[self._pad] * batch.width], batch._replace(places=(0,)))
 
     def _run(self, ids: Sequence[Sequence[int]], batch: Batch) -> Any:
         torch = self._torch

@@ -6,6 +6,8 @@ import json
 import random
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.sentiment.model import label as called
 from models.sentiment.model import load_sentiment_model
 from stream.cli.learn import ModelRefused
 from stream.cli.progress import step_progress
@@ -24,6 +27,18 @@ _LABEL_TEXTS = 500  # between two steps of the progress bar
 DataOption = Annotated[
     list[str], typer.Option(help="Labelled texts: FILE, FILE@WEIGHT or FILE?COLUMN=VALUE@WEIGHT.")
 ]
+
+
+@contextmanager
+def _needs(verb: str, extra: str) -> Iterator[None]:
+    """A library that is not installed, said in one line."""
+    try:
+        yield
+    except ImportError as error:
+        raise Refused(
+            f"sentiment {verb}: expected the extra {extra}, {error.name or error} is missing; "
+            f"run pip install 'tapewire[{extra}]'"
+        ) from error
 
 
 @sentiment.command()
@@ -38,9 +53,13 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 4,
     rate: Annotated[float, typer.Option(min=1e-6, help="Learning rate of the encoder.")] = 1e-4,
     lora: Annotated[int, typer.Option(min=0, help="Rank of adapters; 0: all weights.")] = 0,
+    qlora: Annotated[
+        bool, typer.Option("--qlora", help="Adapters beside 4-bit weights; wants CUDA.")
+    ] = False,
     freeze: Annotated[int, typer.Option(min=0, help="Lowest layers to leave as they are.")] = 0,
     exact: Annotated[bool, typer.Option(help="32-bit weights, for a teacher; else int8.")] = False,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
+    licence: Annotated[str, typer.Option(help="Under which the model may be used.")] = "",
     resume: Annotated[
         Path | None, typer.Option(help="Folder that a stopped run goes on in.")
     ] = None,
@@ -50,41 +69,45 @@ def train(
 
     Example: tapewire sentiment train --data tweets.csv.gz --more templates --out my-model
     """
-    from training.errors import TrainingRefused
-    from training.sentiment.labelled import read_labelled
-    from training.sentiment.recipe import Recipe
-    from training.sentiment.templates import sentences
-    from training.sentiment.train import train as fit
+    with _needs("train", "torch"):
+        from training.errors import TrainingRefused
+        from training.sentiment.files import sha256
+        from training.sentiment.labelled import asked, read_labelled
+        from training.sentiment.recipe import Recipe
+        from training.sentiment.templates import sentences
+        from training.sentiment.train import train as fit
 
-    recipe = Recipe(base=base, seed=seed, epochs=epochs, rate=rate, lora=lora, freeze=freeze)
-    try:
-        rows = [row for each in data for row in read_labelled(each)]
-        extra = [
-            row
-            for each in more or []
-            for row in (sentences(seed=seed) if each == "templates" else read_labelled(each))
-        ]
-        with step_progress("sentiment") as progress:
-            found = fit(
-                rows,
-                extra,
-                recipe,
-                out,
-                name=name,
-                command=shlex.join(["tapewire", *sys.argv[1:]]),
-                exact=exact,
-                work=resume,
-                progress=progress,
-            )
-    except ImportError as error:
-        raise Refused(
-            f"sentiment train: expected the extra torch, {error.name} is missing; "
-            "run pip install 'tapewire[torch]'"
-        ) from error
-    except TrainingRefused as error:
-        raise ModelRefused(f"model refused: {error}") from error
-    told = {"folder": str(out), "parity": found.parity, **_figures(found.shipped)}
-    print(json.dumps(told) if as_json else told)
+        recipe = Recipe(base, seed, epochs, rate, lora, freeze, four_bit=qlora)
+        files = [each for each in (*data, *(more or [])) if each != "templates"]
+        try:
+            rows = [row for each in data for row in read_labelled(each)]
+            extra = [
+                row
+                for each in more or []
+                for row in (sentences(seed=seed) if each == "templates" else read_labelled(each))
+            ]
+            with step_progress("sentiment") as progress:
+                found = fit(
+                    rows,
+                    extra,
+                    recipe,
+                    out,
+                    name=name,
+                    command=shlex.join(["tapewire", *sys.argv[1:]]),
+                    licence=licence,
+                    made_from={asked(each).path.name: sha256(asked(each).path) for each in files},
+                    exact=exact,
+                    work=resume,
+                    progress=progress,
+                )
+        except TrainingRefused as error:
+            raise ModelRefused(f"model refused: {error}") from error
+    if as_json:
+        told = {"folder": str(out), "parity": found.parity, **_figures(found.shipped)}
+        print(json.dumps(told))
+        return
+    _print_figures({"as trained": found.network, "as shipped": found.shipped})
+    print(f"{out}: {found.parity['agreement']:.2%} of labels as before the export")
 
 
 @sentiment.command()
@@ -100,11 +123,13 @@ def evaluate(
 
     Example: tapewire sentiment evaluate lexicon --data tweets.csv.gz --report lexicon.html
     """
-    from training.errors import TrainingRefused
-    from training.sentiment.evaluate import evaluate as judge
-    from training.sentiment.labelled import read_labelled
-    from training.sentiment.report import html_report
+    with _needs("evaluate", "train"):
+        from training.errors import TrainingRefused
+        from training.sentiment.evaluate import evaluate as judge
+        from training.sentiment.labelled import read_labelled
 
+        if report is not None:
+            from training.sentiment.report import html_report
     try:
         judged = load_sentiment_model(model)
         found = {}
@@ -114,23 +139,11 @@ def evaluate(
     except (TrainingRefused, ValueError) as error:
         raise Refused(str(error)) from error
     if report is not None:
-        report.write_text(html_report(f"{judged.name}-{judged.version}", found))
+        report.write_text(html_report(called(judged), found), "utf-8")
     if as_json:
         print(json.dumps({each: _figures(one) for each, one in found.items()}))
-        return
-    table = Table("data", "texts", "accuracy", "macro F1", "ECE", "r", "sign")
-    for each, one in found.items():
-        grades = one.graded
-        table.add_row(
-            each,
-            str(one.n),
-            f"{one.accuracy.value:.3f} ({one.accuracy.low:.3f}-{one.accuracy.high:.3f})",
-            f"{one.macro_f1.value:.3f} ({one.macro_f1.low:.3f}-{one.macro_f1.high:.3f})",
-            f"{one.ece:.3f}",
-            f"{grades.pearson_r:.2f}" if grades else "",
-            f"{grades.sign_accuracy:.3f}" if grades else "",
-        )
-    Console().print(table)
+    else:
+        _print_figures(found)
 
 
 @sentiment.command()
@@ -147,23 +160,46 @@ def label(
     Example: tapewire sentiment label teacher --texts tweets.jsonl.gz --out soft.jsonl
     """
     from training.errors import TrainingRefused
+    from training.sentiment.files import complete_file
     from training.sentiment.labelled import read_texts
 
     try:
         teacher = load_sentiment_model(model)
         wanted = list(dict.fromkeys(text for each in texts for text in read_texts(each)))
+        if 0 < sample < len(wanted):
+            wanted = random.Random(seed).sample(wanted, sample)
+        with (
+            step_progress("label") as progress,
+            complete_file(out) as part,
+            part.open("w", encoding="utf-8") as file,
+        ):
+            for first in range(0, len(wanted), _LABEL_TEXTS):
+                progress("scoring", first / len(wanted))
+                some = wanted[first : first + _LABEL_TEXTS]
+                for text, shares in zip(some, teacher.probabilities(some), strict=True):
+                    print(json.dumps({"text": text, **shares._asdict()}), file=file)
     except (TrainingRefused, ValueError) as error:
         raise Refused(str(error)) from error
-    if 0 < sample < len(wanted):
-        wanted = random.Random(seed).sample(wanted, sample)
-    with step_progress("label") as progress, out.open("w") as file:
-        for first in range(0, len(wanted), _LABEL_TEXTS):
-            progress("scoring", first / len(wanted))
-            part = wanted[first : first + _LABEL_TEXTS]
-            for text, shares in zip(part, teacher.probabilities(part), strict=True):
-                print(json.dumps({"text": text, **shares._asdict()}), file=file)
-    told = {"texts": len(wanted), "model": f"{teacher.name}-{teacher.version}", "out": str(out)}
-    print(json.dumps(told) if as_json else told)
+    if as_json:
+        print(json.dumps({"texts": len(wanted), "model": called(teacher), "out": str(out)}))
+    else:
+        print(f"{out}: {len(wanted):,} texts labelled by {called(teacher)}")
+
+
+def _print_figures(found: dict[str, Any]) -> None:
+    table = Table("data", "texts", "accuracy", "macro F1", "ECE", "r", "sign")
+    for each, one in found.items():
+        grades = one.graded
+        table.add_row(
+            each,
+            str(one.n),
+            f"{one.accuracy.value:.3f} ({one.accuracy.low:.3f}-{one.accuracy.high:.3f})",
+            f"{one.macro_f1.value:.3f} ({one.macro_f1.low:.3f}-{one.macro_f1.high:.3f})",
+            f"{one.ece:.3f}",
+            f"{grades.pearson_r:.2f}" if grades else "",
+            f"{grades.sign_accuracy:.3f}" if grades else "",
+        )
+    Console().print(table)
 
 
 def _figures(one: Any) -> dict[str, Any]:

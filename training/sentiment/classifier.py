@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 import transformers
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from models.sentiment.checkpoint import checkpoint_folder
+from models.sentiment.model import one_line
 from training.errors import TrainingRefused
 
 MAX_TOKENS = 64
@@ -46,36 +49,50 @@ class Classifier(nn.Module):  # type: ignore[misc]
         return np.array(found)
 
 
-def load_base(base: str) -> tuple[Classifier, Any]:
+def load_base(base: str, *, four_bit: bool = False) -> tuple[Classifier, Any]:
     """An encoder with a new head, and its tokenizer.
 
     Parameters
     ----------
-    base : `minilm`, a folder with safetensors, or a name of the model hub.
+    base : `minilm`, a folder with safetensors, or NAME or NAME@REVISION of the model hub.
+    four_bit : its matrices in 4 bits, on CUDA.
 
     Raises
     ------
     TrainingRefused
-        It cannot be had; says what to install or to give.
+        It cannot be had, or lacks weights; says what to install or to give.
     """
-    place = _folder(base)
+    if four_bit:
+        refuse_four_bit()
+    place = base_folder(base)
     transformers.logging.set_verbosity_error()  # it would list the pooling layer we leave out
+    here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        encoder = AutoModel.from_pretrained(
-            place, use_safetensors=True, trust_remote_code=False, add_pooling_layer=False
+        config = AutoConfig.from_pretrained(place, **here)
+        kind = transformers.MODEL_MAPPING[type(config)]
+        given = {"quantization_config": _in_four_bits()} if four_bit else {}
+        if "add_pooling_layer" in signature(kind).parameters:
+            given["add_pooling_layer"] = False
+        encoder, loaded = AutoModel.from_pretrained(
+            place, config=config, use_safetensors=True, output_loading_info=True, **given, **here
         )
-        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise TrainingRefused(
-            f"--base {base}: expected a folder with an encoder as safetensors and its tokenizer, "
-            f"or a name that the hub knows: {error}"
-        ) from error
+        tokenizer = AutoTokenizer.from_pretrained(place, **here)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise _unfit(base, one_line(error)) from error
+    if missing := sorted(loaded["missing_keys"]):
+        raise _unfit(base, f"no weights for {', '.join(missing[:5])}")
+    if not tokenizer.is_fast:
+        raise _unfit(base, f"{type(tokenizer).__name__}, which has no tokenizer.json")
     return Classifier(encoder), tokenizer
 
 
-def _folder(base: str) -> str:
+def base_folder(base: str) -> Path:
+    """Where the base's files lie. Raises TrainingRefused when it cannot be had."""
     if base not in _PACKAGED:
-        return base
+        try:
+            return checkpoint_folder(base, None)
+        except (ValueError, ImportError) as error:
+            raise _unfit(base, one_line(error)) from error
     module, package = _PACKAGED[base]
     found = find_spec(module)
     if found is None or found.origin is None:
@@ -83,4 +100,28 @@ def _folder(base: str) -> str:
     weights = next(Path(found.origin).parent.rglob("*.safetensors"), None)
     if weights is None:
         raise TrainingRefused(f"--base {base}: {package} holds no safetensors")
-    return str(weights.parent)
+    return weights.parent
+
+
+def _unfit(base: str, came: str) -> TrainingRefused:
+    return TrainingRefused(
+        f"--base {base}: expected a folder with an encoder as safetensors and its tokenizer, "
+        f"or a name that the hub knows, got {came}"
+    )
+
+
+def refuse_four_bit() -> None:
+    """Raises TrainingRefused where nothing can learn beside 4-bit weights."""
+    if not torch.cuda.is_available():
+        raise TrainingRefused("--qlora: expected a CUDA device, found none; use --lora alone")
+    if find_spec("bitsandbytes") is None:
+        raise TrainingRefused("--qlora: expected bitsandbytes; run pip install bitsandbytes")
+
+
+def _in_four_bits() -> Any:
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

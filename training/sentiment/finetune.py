@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_model, save_model
 from sklearn.metrics import f1_score
 from transformers import (
     EarlyStoppingCallback,
@@ -18,10 +20,11 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from training.errors import TrainingRefused
-from training.sentiment.classifier import MAX_TOKENS, Classifier, load_base
+from training.sentiment.checkpoints import WEIGHTS, newest, own
+from training.sentiment.classifier import MAX_TOKENS, Classifier, base_folder, load_base
+from training.sentiment.files import sha256
 from training.sentiment.labelled import Labelled
 from training.sentiment.recipe import Recipe
 
@@ -66,6 +69,11 @@ class _Fitting(Trainer):  # type: ignore[misc]
         smooth = _SMOOTHING / 3 + (1 - _SMOOTHING) * inputs["labels"]
         each = -(smooth * torch.log_softmax(logits.float(), -1)).sum(-1)
         loss = (each * inputs["weights"]).mean()
+        if not torch.isfinite(loss):
+            raise TrainingRefused(
+                f"step {self.state.global_step + 1}: expected a finite loss, got {loss.item()}; "
+                "try a smaller --rate"
+            )
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def prediction_step(
@@ -111,22 +119,29 @@ def finetune(
     Raises
     ------
     TrainingRefused
-        The base cannot be had or has too few layers to freeze, or the loss is no number; names
-        the step.
+        The base cannot be had or has too few layers to freeze, the folder is another run's, or the
+        loss is no number; names the step.
     """
     set_seed(recipe.seed)
-    model, tokenizer = load_base(recipe.base)
+    own(folder, recipe, learn, choose, base_digests(recipe.base))
+    if (folder / WEIGHTS).exists():  # killed after its last epoch
+        model, tokenizer = load_base(recipe.base)
+        load_model(model, folder / WEIGHTS)
+        return model.eval(), tokenizer
+    model, tokenizer = load_base(recipe.base, four_bit=recipe.four_bit)
     if recipe.freeze:
         _freeze(model, recipe.freeze)
     if recipe.lora:
-        model = _with_adapters(model, recipe.lora)
+        model = _with_adapters(model, recipe)
+    last = newest(folder, recipe.patience)
     counts = Counter(row.label for row in learn)
     rarity = np.array([np.sqrt(len(learn) / (3 * max(1, counts[label]))) for label in range(3)])
     told = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(folder.resolve()),
         seed=recipe.seed,
         learning_rate=recipe.rate,
-        num_train_epochs=recipe.epochs,
+        # Patience that had ended stays so: there is nothing more to learn then.
+        num_train_epochs=(last and last.stopped_at) or recipe.epochs,
         per_device_train_batch_size=_BATCH,
         per_device_eval_batch_size=2 * _BATCH,
         warmup_steps=0.1,
@@ -137,7 +152,9 @@ def finetune(
         save_total_limit=1,
         load_best_model_at_end=True,
         metric_for_best_model="macro_f1",
+        restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
         logging_nan_inf_filter=False,
         logging_steps=50,
         report_to="none",
@@ -153,32 +170,58 @@ def finetune(
         callbacks=[EarlyStoppingCallback(recipe.patience), _Telling(progress)],
     )
     fitting.remove_callback(PrinterCallback)
-    fitting.train(
-        resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None
-    )
-    for entry in fitting.state.log_history:
-        if not np.isfinite(entry.get("loss", 0.0)):
-            raise TrainingRefused(
-                f"step {entry['step']}: expected a finite loss, got {entry['loss']}"
-            )
+    fitting.train(resume_from_checkpoint=str(last.folder) if last else None)
     if recipe.lora:
-        model.encoder = model.encoder.merge_and_unload()
-    return model.eval(), tokenizer
+        model = _merged(model, recipe)
+    model = model.cpu().eval()
+    part = folder / f"{WEIGHTS}.part"
+    save_model(model, part)
+    os.replace(part, folder / WEIGHTS)
+    return model, tokenizer
+
+
+def base_digests(base: str) -> dict[str, str]:
+    """The sha256 of each file of the base's weights."""
+    return {each.name: sha256(each) for each in sorted(base_folder(base).glob("*.safetensors"))}
 
 
 def _freeze(model: Classifier, n: int) -> None:
-    layers = model.encoder.encoder.layer
-    if n > len(layers):
-        raise TrainingRefused(f"--freeze {n}: expected at most the encoder's {len(layers)} layers")
-    for part in (model.encoder.embeddings, *layers[:n]):
+    depth = model.encoder.config.num_hidden_layers
+    lists = (each for each in model.encoder.modules() if isinstance(each, torch.nn.ModuleList))
+    layers = next((each for each in lists if len(each) == depth), None)
+    embeddings = getattr(model.encoder, "embeddings", None)
+    if layers is None or embeddings is None:
+        raise TrainingRefused(
+            f"--freeze {n}: expected an encoder with embeddings and a list of layers, got "
+            f"{type(model.encoder).__name__}; use --lora"
+        )
+    if n > depth:
+        raise TrainingRefused(f"--freeze {n}: expected at most the encoder's {depth} layers")
+    for part in (embeddings, *layers[:n]):
         part.requires_grad_(False)
 
 
-def _with_adapters(model: Classifier, rank: int) -> Classifier:
-    from peft import LoraConfig, get_peft_model
+def _with_adapters(model: Classifier, recipe: Recipe) -> Classifier:
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
+    if recipe.four_bit:
+        model.encoder = prepare_model_for_kbit_training(model.encoder)
+    rank = recipe.lora
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.05, target_modules="all-linear")
     model.encoder = get_peft_model(model.encoder, config)
+    return model
+
+
+def _merged(model: Classifier, recipe: Recipe) -> Classifier:
+    """The adapters inside the base's own weights: 32 bits again, whatever they learnt beside."""
+    if recipe.four_bit:
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+        whole = _with_adapters(load_base(recipe.base)[0], recipe._replace(four_bit=False))
+        set_peft_model_state_dict(whole.encoder, get_peft_model_state_dict(model.encoder))
+        whole.head.load_state_dict(model.head.state_dict())
+        model = whole
+    model.encoder = model.encoder.merge_and_unload()
     return model
 
 

@@ -3,10 +3,10 @@
 A row has a text (column text, sentence, headline or title) and one of
 
     label      negative, neutral, positive, bearish, bullish, or -1, 0, 1
-    score      a grade in -1..1, cut into classes at the data set's own percentiles
+    score      a grade in -1..1, cut into classes at the whole file's own percentiles
     negative, neutral, positive    shares that another model gave: its student learns from them
 
-Further columns are kept: rows are grouped by `id` and `source`, and `split` can be chosen.
+Its source is its column `source` or `set`, else the file's name. Any column can choose rows.
 """
 
 from __future__ import annotations
@@ -14,22 +14,30 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from models.sentiment.model import Probabilities
 from stream.sentiment.text import clean
 from training.errors import TrainingRefused
 
 _TEXT = ("text", "sentence", "headline", "title")
+_SOURCE = ("source", "set")
 _LABELS = {
     "negative": 0, "bearish": 0, "-1": 0,
     "neutral": 1, "0": 1,
     "positive": 2, "bullish": 2, "1": 2,
 }  # fmt: skip
 _SHARES = Probabilities._fields
+_WEIGHT = re.compile(r"(.*)@([+-]?(?:[\d.]+(?:e[+-]?\d+)?|nan|inf|infinity))", re.I | re.DOTALL)
 POLAR = 0.1  # a smaller grade says neither good nor bad
+
+_Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Labelled(NamedTuple):
@@ -47,87 +55,158 @@ class Labelled(NamedTuple):
         return max(range(3), key=self.target.__getitem__)
 
 
+class Given(NamedTuple):
+    """`PATH`, `PATH@WEIGHT` or `PATH?COLUMN=VALUE@WEIGHT`, read."""
+
+    path: Path
+    column: str
+    value: str
+    weight: float
+
+
+def asked(given: str) -> Given:
+    """What of a file is asked for. Raises TrainingRefused for a weight that is none.
+
+    Examples
+    --------
+    >>> asked("me@home/a.csv?split=train@0.5")
+    Given(path=PosixPath('me@home/a.csv'), column='split', value='train', weight=0.5)
+    """
+    weighted = _WEIGHT.fullmatch(given)
+    place, weight = weighted.groups() if weighted else (given, "1")
+    name, _, chosen = place.partition("?")
+    column, _, value = chosen.partition("=")
+    try:
+        counts = float(weight)
+    except ValueError:
+        counts = 0.0
+    if not (isfinite(counts) and counts > 0):
+        raise TrainingRefused(f"{given}: expected a weight above 0 after the @, got {weight}")
+    return Given(Path(name), column, value, counts)
+
+
 def read_labelled(given: str) -> list[Labelled]:
-    """The rows of `PATH`, `PATH@WEIGHT` or `PATH?COLUMN=VALUE@WEIGHT` in the file's order.
+    """The rows that `asked` names, in the file's order, without those whose text is empty.
 
     Raises
     ------
     TrainingRefused
-        The file, its columns or a label is not what is expected; names the line.
+        The file, its columns, a text or a label is not what is expected; names the line.
 
     Examples
     --------
     `sentences.csv.gz?split=train@0.5`: the rows of one split, each with half a row's weight.
     """
-    place, _, weight = given.partition("@")
-    name, _, chosen = place.partition("?")
-    path = Path(name)
-    column, _, wanted = chosen.partition("=")
-    rows = [
-        (line, row)
-        for line, row in enumerate(_rows(path), 2)
-        if not column or str(row.get(column)) == wanted
-    ]
+    path, column, value, weight = asked(given)
+    every = list(_rows(path))
+    rows = [each for each in every if not column or str(each[1].get(column)) == value]
     if not rows:
         raise TrainingRefused(f"{given}: expected labelled rows, found none")
     text_column = next((each for each in _TEXT if each in rows[0][1]), None)
     if text_column is None:
         raise TrainingRefused(f"{path}: expected a column {' or '.join(_TEXT)}")
-    cuts = _percentiles([float(row["score"]) for _, row in rows]) if _graded(rows[0][1]) else None
+    graded = "score" in rows[0][1] and "label" not in rows[0][1]
+    cuts = _percentiles([_read(path, line, _score, row) for line, row in every]) if graded else None
     found = []
     for line, row in rows:
-        text = clean(str(row[text_column]))
-        if not text:
+        text = row.get(text_column)
+        if not isinstance(text, str):
+            raise TrainingRefused(f"{path}, line {line}: expected a {text_column}, got {text!r}")
+        if not (text := clean(text)):
             continue
-        try:
-            target, score = _target(row, cuts)
-            found.append(Labelled(text, target, float(weight or 1), path.name, score))
-        except (KeyError, ValueError) as error:
-            raise TrainingRefused(
-                f"{path}, line {line}: expected a label ({', '.join(_LABELS)}), a score in -1..1 "
-                f"or three shares, got {error}"
-            ) from None
+        source = next((str(row[each]) for each in _SOURCE if row.get(each)), path.name)
+        if cuts is None:
+            found.append(Labelled(text, _read(path, line, _target, row), weight, source))
+        else:
+            score = _read(path, line, _score, row)
+            found.append(Labelled(text, _graded(score, cuts), weight, source, score))
+    if not found:
+        raise TrainingRefused(f"{given}: expected texts, found {len(rows)} rows without a word")
     return found
 
 
 def read_texts(place: str) -> list[str]:
     """The texts of a file whose rows need no label, in its order, without empty ones."""
-    found = (
-        clean(str(row[column])) for row in _rows(Path(place)) for column in _TEXT if column in row
-    )
+    given = ((line, row.get(column)) for line, row in _rows(Path(place)) for column in _TEXT)
+    found = []
+    for line, text in given:
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise TrainingRefused(f"{place}, line {line}: expected a text, got {text!r}")
+        found.append(clean(text))
     return [text for text in found if text]
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def _rows(path: Path) -> Iterator[tuple[int, _Row]]:
+    """Each row and the line on which it ends."""
     try:
         opened = gzip.open if path.suffix == ".gz" else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             if ".jsonl" in path.suffixes:
-                yield from (json.loads(line) for line in file if line.strip())
+                for n, line in enumerate(file, 1):
+                    if line.strip():
+                        yield n, _json(path, n, line)
             else:
-                yield from csv.DictReader(file)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+                reader = csv.DictReader(file)
+                for row in reader:
+                    yield reader.line_num, row
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise TrainingRefused(f"{path}: expected labelled texts as CSV or JSONL: {error}") from None
 
 
-def _graded(row: Mapping[str, Any]) -> bool:
-    return "score" in row and "label" not in row
+def _json(path: Path, n: int, line: str) -> _Row:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        row = error
+    if not isinstance(row, dict):
+        raise TrainingRefused(
+            f"{path}, line {n}: expected labelled texts as CSV or JSONL, an object a line, "
+            f"got {row!s:.80}"
+        )
+    return row
 
 
-def _target(
-    row: Mapping[str, Any], cuts: tuple[float, float] | None
-) -> tuple[Probabilities, float | None]:
-    if cuts is not None:
-        score = float(row["score"])
-        if not -1 <= score <= 1:
-            raise ValueError(score)
-        return _one_hot(0 if score <= cuts[0] else 2 if score >= cuts[1] else 1), score
+def _read(path: Path, line: int, read: Callable[[_Row], T], row: _Row) -> T:
+    try:
+        return read(row)
+    except (TypeError, ValueError) as error:
+        raise TrainingRefused(
+            f"{path}, line {line}: expected a label ({', '.join(_LABELS)}), a score in -1..1 "
+            f"or three shares that sum to 1, got {error}"
+        ) from None
+
+
+def _score(row: _Row) -> float:
+    given = row.get("score")
+    try:
+        score = float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"score {given!r}") from None
+    if not -1 <= score <= 1:
+        raise ValueError(f"score {given!r}")
+    return score
+
+
+def _graded(score: float, cuts: tuple[float, float]) -> Probabilities:
+    return _one_hot(0 if score <= cuts[0] else 2 if score >= cuts[1] else 1)
+
+
+def _target(row: _Row) -> Probabilities:
     if "label" in row:
-        return _one_hot(_LABELS[str(row["label"]).strip().lower()]), None
-    shares = [float(row[name]) for name in _SHARES]
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-3:
-        raise ValueError(shares)
-    return Probabilities(*(share / sum(shares) for share in shares)), None
+        label = _LABELS.get(str(row["label"]).strip().lower())
+        if label is None:
+            raise ValueError(repr(row["label"]))
+        return _one_hot(label)
+    given = [row.get(name) for name in _SHARES]
+    try:
+        shares = [float(each) for each in given]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"shares {given}") from None
+    if not (min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-3):  # so, NaN fails too
+        raise ValueError(f"shares {given}")
+    return Probabilities(*(share / sum(shares) for share in shares))
 
 
 def _one_hot(label: int) -> Probabilities:

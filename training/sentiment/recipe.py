@@ -12,6 +12,7 @@ class Recipe(NamedTuple):
     rate : learning rate of the encoder; with `lora` of its adapters.
     lora : rank of adapters in place of all weights; 0: all weights.
     freeze : so many of the lowest layers keep their weights, and the embeddings with them.
+    four_bit : adapters learn beside 4-bit weights: large encoders on a small GPU (QLoRA).
     """
 
     base: str = "minilm"
@@ -21,3 +22,4 @@ class Recipe(NamedTuple):
     lora: int = 0
     freeze: int = 0
     patience: int = 2
+    four_bit: bool = False

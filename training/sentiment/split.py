@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import vstack
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import StratifiedGroupKFold
@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from training.sentiment.labelled import Labelled
 
 SIMILAR = 0.75  # cosine of TF-IDF over words and pairs of words
-_BLOCK = 2_000
+_BLOCK = 200  # rows times all: a word that all texts share makes their product dense
 _TAG = re.compile(r"[$@#]\w+")
 _NUMBER = re.compile(r"\d[\d.,]*")
 
@@ -28,16 +28,14 @@ def stories(texts: Sequence[str]) -> np.ndarray:
 
     Cashtags and numbers count as the same word each: a template filled twice is one story.
     """
-    masked = [_NUMBER.sub("#", _TAG.sub("$", text.casefold())) for text in texts]
-    vectors = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"[^\s]+").fit_transform(masked)
-    links = []
-    for first in range(0, len(masked), _BLOCK):
-        near = vectors[first : first + _BLOCK] @ vectors.T
-        near.data = np.where(near.data >= SIMILAR, 1.0, 0.0)
-        near.eliminate_zeros()
-        links.append(near)
-    _, groups = connected_components(vstack(links), directed=False)
-    return np.asarray(groups)
+    vectors = _vectors(texts)
+    blocks = range(0, len(texts), _BLOCK)
+    # Each text with those up to its block: a link needs no second way.
+    links = [(first, _near(vectors, first, vectors[: first + _BLOCK])) for first in blocks]
+    rows = np.concatenate([near.row + first for first, near in links])
+    columns = np.concatenate([near.col for _, near in links])
+    linked = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(texts), len(texts)))
+    return np.asarray(connected_components(linked, directed=False)[1])
 
 
 def split(
@@ -45,15 +43,33 @@ def split(
 ) -> tuple[list[int], list[int]]:
     """Indices to learn from and to choose by: `held` of `folds` stratified folds of stories.
 
-    only : chosen by are only so many first rows; others of their stories are left out.
+    only : the first so many rows are split, as if there were no others; of the others, which are
+        only learnt from, near-duplicates of what is chosen by are left out.
     """
-    first = len(rows) if only is None else only
-    labels = [row.label for row in rows[:first]]
-    # Of those rows alone, so that whatever else is learnt from, the same are chosen by.
-    own = stories([row.text for row in rows[:first]])
+    n = len(rows) if only is None else only
+    labels = [row.label for row in rows[:n]]
+    own = stories([row.text for row in rows[:n]])
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(own, labels, own)
-    choose = {int(i) for _, (_, part) in zip(range(held), parts, strict=False) for i in part}
-    groups = stories([row.text for row in rows]) if first < len(rows) else own
-    kept_apart = {int(groups[i]) for i in choose}
-    learn = (i for i in range(len(rows)) if i not in choose)
-    return [i for i in learn if int(groups[i]) not in kept_apart], sorted(choose)
+    chosen = (part for _, (_, part) in zip(range(held), parts, strict=False))
+    choose = sorted(int(i) for part in chosen for i in part)
+    left_out = set(choose)
+    if n < len(rows):
+        vectors = _vectors([row.text for row in rows])
+        more = vectors[n:]
+        for first in range(0, more.shape[0], _BLOCK):
+            near = _near(more, first, vectors[choose])
+            left_out.update((n + first + near.row).tolist())
+    return [i for i in range(len(rows)) if i not in left_out], choose
+
+
+def _vectors(texts: Sequence[str]) -> csr_matrix:
+    masked = [_NUMBER.sub("#", _TAG.sub("$", text.casefold())) for text in texts]
+    return TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"[^\s]+").fit_transform(masked)
+
+
+def _near(vectors: csr_matrix, first: int, others: csr_matrix) -> coo_matrix:
+    """Which of `others` each row of the block from `first` on is a near-duplicate of."""
+    near = vectors[first : first + _BLOCK] @ others.T
+    near.data[near.data < SIMILAR] = 0.0
+    near.eliminate_zeros()
+    return near.tocoo()

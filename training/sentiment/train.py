@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from models.sentiment.manifest import MANIFEST, Manifest
+from models.sentiment.manifest import MANIFEST, Manifest, Name
 from models.sentiment.model import Probabilities
 from models.sentiment.onnx import OnnxModel
 from training.errors import TrainingRefused
 from training.sentiment.calibrate import fitted_temperature, shares
 from training.sentiment.evaluate import Evaluation, evaluate
+from training.sentiment.files import complete_folder
 from training.sentiment.labelled import Labelled
 from training.sentiment.recipe import Recipe
 from training.sentiment.split import split
@@ -43,6 +43,8 @@ def train(
     *,
     name: str,
     command: str,
+    licence: str = "",
+    made_from: Mapping[str, str] | None = None,
     exact: bool = False,
     work: Path | None = None,
     progress: Progress = lambda step, share: None,
@@ -55,20 +57,26 @@ def train(
     more : only learnt from: templates, a teacher's soft labels; near-duplicates of the others'
         held part are left out.
     name, command : what scores call the model, and what made it.
+    licence, made_from : under which it may be used; sha256 of each data file by its name.
     exact : export all 32 bits of each weight in place of int8.
     work : where checkpoints are kept, so that a stopped run goes on; None: nowhere.
 
     Raises
     ------
     TrainingRefused
-        Too few texts of a class, a base that cannot be had, a loss that is no number, a folder
-        that is there already, or an int8 file that says something else.
+        A name that no score can carry, too few texts of a class, a base that cannot be had, a
+        recipe that does not fit it, a loss that is no number, a folder that is there already or
+        holds another run's checkpoints, or a file that says something else than the network.
     """
-    from training.sentiment.classifier import MAX_TOKENS
+    from training.sentiment.classifier import MAX_TOKENS, refuse_four_bit
     from training.sentiment.export import export
-    from training.sentiment.finetune import finetune
+    from training.sentiment.finetune import base_digests, finetune
 
+    _refuse_misfits(recipe, name)
+    if recipe.four_bit:
+        refuse_four_bit()
     _refuse_too_few(rows)
+    made_from = {**base_digests(recipe.base), **(made_from or {})}
     if folder.exists():
         raise TrainingRefused(f"--out {folder}: expected a folder that is not there yet")
     progress("splitting", 0.0)
@@ -76,7 +84,7 @@ def train(
     learn_at, choose_at = split(everything, seed=_SPLIT_SEED, only=len(rows))
     learn, choose = [everything[i] for i in learn_at], [everything[i] for i in choose_at]
     texts, labels = [row.text for row in choose], [row.label for row in choose]
-    with tempfile.TemporaryDirectory() as unkept, tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as unkept, complete_folder(folder) as made:
         model, tokenizer = finetune(
             learn,
             choose,
@@ -85,29 +93,30 @@ def train(
             lambda share: progress("training", 0.05 + 0.85 * share),
         )
         progress("exporting", 0.9)
-        logits = model.logits(texts, tokenizer)
-        temperature = fitted_temperature(logits, labels)
-        parity, files = export(model, tokenizer, choose, Path(made), exact=exact)
+        exported = export(model, tokenizer, choose, made, exact=exact)
+        temperature = fitted_temperature(exported.shipped, labels)
         manifest = Manifest(
             name=name,
             version=f"{recipe.seed}",
             labels=Probabilities._fields,
             max_tokens=MAX_TOKENS,
-            files=files,
+            files=exported.files,
             temperature=temperature,
             base_model=recipe.base,
+            licence=licence,
             command=command,
             seed=recipe.seed,
+            made_from=made_from,
         )
-        _write(Path(made), manifest)
-        said = OnnxModel(Path(made)).probabilities(texts)
+        _write(made, manifest)
+        said = OnnxModel(made).probabilities(texts)
         shipped = evaluate(choose, said)
         manifest = msgspec.structs.replace(
             manifest, metrics=_metrics(shipped), reference=called(said)
         )
-        _write(Path(made), manifest)
-        shutil.copytree(made, folder)
-    return Trained(folder, evaluate(choose, shares(logits, temperature)), shipped, parity._asdict())
+        _write(made, manifest)
+    network = evaluate(choose, shares(exported.network, temperature))
+    return Trained(folder, network, shipped, exported.parity._asdict())
 
 
 def called(said: Sequence[Probabilities]) -> Probabilities:
@@ -133,6 +142,22 @@ def _metrics(found: Evaluation) -> dict[str, float]:
         "macro_f1": round(found.macro_f1.value, 4),
         "ece": round(found.ece, 4),
     }
+
+
+def _refuse_misfits(recipe: Recipe, name: str) -> None:
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise TrainingRefused(
+            f"--name {name}: expected 1 to 24 letters, digits, dots, dashes and underscores, the "
+            "first a letter or digit"
+        ) from None
+    if not 0 <= recipe.seed < 2**32:
+        raise TrainingRefused(f"--seed {recipe.seed}: expected 0 to {2**32 - 1}")
+    if recipe.freeze and recipe.lora:
+        raise TrainingRefused("--freeze and --lora: expected one; adapters freeze all layers")
+    if recipe.four_bit and not recipe.lora:
+        raise TrainingRefused("--qlora: expected --lora R too, the rank of what is learnt")
 
 
 def _refuse_too_few(rows: Sequence[Labelled]) -> None:

@@ -86,9 +86,15 @@ def fetched(where: str, endpoint: str, home: Path) -> str:
         "except ValueError as error: print(error)"
     )
     env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
+    env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     env.pop("HF_HUB_OFFLINE", None)
     done = subprocess.run(
-        [sys.executable, "-c", code, where], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, where],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
     )
     return done.stdout.strip()
 

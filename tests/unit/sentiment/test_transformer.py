@@ -144,9 +144,15 @@ def cut_short(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(raw[: len(raw) // 2])
 
 
+def python_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CanineTokenizer"}', "utf-8")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (python_tokenizer, "expected a tokenizer that tokenizer.json describes, got CanineTokeniz"),
         (pickled, r"expected weights as \*.safetensors, found none; other formats may run code"),
         (without_head, "expected a trained classifier, found no weights for classifier.bias, clas"),
         (two_labels, "labels: expected 3, got 2: negative, positive"),
@@ -184,6 +190,19 @@ def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
         return
     with pytest.raises(SentimentModelError, match="device: expected cuda, found none"):
         Transformer(str(folder), device="cuda")
+
+
+def test_a_device_without_memory_for_it_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(SentimentModelError, match=r"^torch:.*: c.*: CUDA out of memory"):
+        Transformer(str(folder))
 
 
 # -- where it comes from -------------------------------------------------------------------------

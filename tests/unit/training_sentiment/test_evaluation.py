@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -49,6 +49,7 @@ def test_counts_by_class_source_and_length() -> None:
     ]
 
 
+@settings(deadline=None)  # a busy machine is no mistake
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1))
 def test_macro_f1_is_that_of_the_library(pairs: list[tuple[int, int]]) -> None:
     wanted, said = (np.array(each) for each in zip(*pairs, strict=True))

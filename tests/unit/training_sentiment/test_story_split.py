@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from itertools import product
 
 import pytest
@@ -61,6 +62,19 @@ def test_what_is_only_learnt_from_leaves_out_the_held_stories(rows: list[Labelle
     assert 200 < kept < 300
     groups = stories([each.text for each in [*rows, *copies]])
     assert not {groups[i] for i in learn} & {groups[i] for i in choose}
+
+
+def test_many_texts_that_share_a_word_need_little_memory() -> None:
+    rng = random.Random(2)
+    n = 4_000
+    texts = [f"$AAPL {' '.join(rng.sample(_WORDS, 6))}" for _ in range(n)]
+    tracemalloc.start()
+    try:
+        assert len(set(stories([*texts, *texts[:100]]).tolist())) == n
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < n * n  # one byte a pair: as a matrix it would be twelve
 
 
 def test_templates_are_seeded_balanced_and_filled() -> None:

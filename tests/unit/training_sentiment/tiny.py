@@ -5,10 +5,17 @@ from __future__ import annotations
 import csv
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    PreTrainedTokenizerFast,
+)
 
 _NOUNS = [
     "".join(letters)
@@ -20,22 +27,25 @@ _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _NAMES = ("negative", "neutral", "positive")
 
 
-def make_encoder(folder: Path, *, broken: bool = False) -> Path:
-    """A BERT of two layers with its tokenizer, untrained; a broken one holds no numbers."""
+def make_encoder(folder: Path, *, broken: bool = False, distilled: bool = False) -> Path:
+    """A BERT (or DistilBERT) of two layers, untrained; a broken one holds no numbers."""
     torch.manual_seed(5)
     words = [*_SPECIAL, *_NOUNS, *(word for kind in _TELLING for word in kind)]
     vocabulary = {word: i for i, word in enumerate(words)}
-    encoder = BertModel(
-        BertConfig(
-            vocab_size=len(words),
+    size: dict[str, Any] = {"vocab_size": len(words), "max_position_embeddings": 64}
+    if distilled:
+        encoder = DistilBertModel(
+            DistilBertConfig(dim=32, n_layers=2, n_heads=2, hidden_dim=64, **size)
+        )
+    else:
+        config = BertConfig(
             hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=2,
             intermediate_size=64,
-            max_position_embeddings=64,
-        ),
-        add_pooling_layer=False,
-    )
+            **size,
+        )
+        encoder = BertModel(config, add_pooling_layer=False)
     if broken:
         torch.nn.init.constant_(encoder.embeddings.word_embeddings.weight, float("nan"))
     encoder.save_pretrained(folder)
