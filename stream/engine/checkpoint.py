@@ -9,6 +9,7 @@ from typing import Any
 import aiokafka
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from stream.engine.clients import client_options, reader, started
 from stream.engine.topics import partition_of
@@ -21,6 +22,7 @@ _BATCH_BYTES = 1 << 20
 MAX_RECORD_BYTES = _BATCH_BYTES - 1_024  # key and value; the rest is the batch's own
 _READ_TIMEOUT_S = 60.0
 _STOP_S = 2.0
+_OPENINGS = 3
 _COMMIT_S = 2 * TRANSACTION_TIMEOUT_MS / 1000  # by then the broker has aborted it
 
 
@@ -62,7 +64,20 @@ class PartitionProducer:
         return self._producer
 
     async def open(self) -> None:
-        """Fence whoever wrote this partition before, and begin a transaction."""
+        """Fence whoever wrote this partition before, and begin a transaction.
+
+        Raises ProducerFenced where others do the same all the time: whoever asks last has it.
+        """
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(aiokafka.errors.ProducerFenced),
+            stop=stop_after_attempt(_OPENINGS),
+            reraise=True,
+        ):
+            with attempt:
+                await self.close()
+                await self._open()
+
+    async def _open(self) -> None:
         self._producer = AIOKafkaProducer(
             **client_options(self._settings),
             transactional_id=f"{self._settings.group(self._role)}-{self._partition}",
