@@ -9,7 +9,6 @@ from typing import Any
 import aiokafka
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from stream.engine.clients import client_options, reader, started
 from stream.engine.topics import partition_of
@@ -22,7 +21,6 @@ _BATCH_BYTES = 1 << 20
 MAX_RECORD_BYTES = _BATCH_BYTES - 1_024  # key and value; the rest is the batch's own
 _READ_TIMEOUT_S = 60.0
 _STOP_S = 2.0
-_OPENINGS = 3
 _COMMIT_S = 2 * TRANSACTION_TIMEOUT_MS / 1000  # by then the broker has aborted it
 
 
@@ -40,19 +38,13 @@ class Meta(msgspec.Struct, kw_only=True):
 
 
 class PartitionProducer:
-    """Collects one partition's outputs and commits them with its state. An `Outbox`.
+    """Collects one partition's outputs and commits them with its state. An `Outbox`."""
 
-    outputs : topics that the role writes, its state apart.
-    """
-
-    def __init__(
-        self, settings: Settings, role: str, partition: int, outputs: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, role: str, partition: int) -> None:
         self.n_pending = 0  # sent since the last commit
         self._settings = settings
         self._role = role
         self._partition = partition
-        self._outputs = outputs
         self._producer: AIOKafkaProducer | None = None
         self._batches: dict[tuple[str, int], Any] = {}
         self._acks: list[asyncio.Future[Any]] = []
@@ -64,20 +56,7 @@ class PartitionProducer:
         return self._producer
 
     async def open(self) -> None:
-        """Fence whoever wrote this partition before, and begin a transaction.
-
-        Raises ProducerFenced where others do the same all the time: whoever asks last has it.
-        """
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(aiokafka.errors.ProducerFenced),
-            stop=stop_after_attempt(_OPENINGS),
-            reraise=True,
-        ):
-            with attempt:
-                await self.close()
-                await self._open()
-
-    async def _open(self) -> None:
+        """Fence whoever wrote this partition before, and begin a transaction."""
         self._producer = AIOKafkaProducer(
             **client_options(self._settings),
             transactional_id=f"{self._settings.group(self._role)}-{self._partition}",
@@ -88,24 +67,7 @@ class PartitionProducer:
             acks="all",
         )
         await started(self._producer)
-        if not self._settings.embedded:
-            await self._abort_what_hangs()
         await self._producer.begin_transaction()
-
-    async def _abort_what_hangs(self) -> None:
-        """End, in every partition, what a producer before this one left undecided.
-
-        Kafka (4.3.1) may call a transaction ended without a marker in partitions that have no
-        leader at that moment, as when a lone broker stood still for longer than its session: the
-        next commit of this producer's would take its records along.
-        """
-        await self.producer.begin_transaction()
-        everywhere = range(self._settings.partitions)
-        places = [(topic, p) for topic in self._outputs for p in everywhere]
-        for topic, p in (*places, (f"{self._role}-state", self._partition)):
-            place = TopicPartition(self._settings.topic(topic), p)
-            self.producer._txn_manager.maybe_add_partition_to_txn(place)  # else only with a record
-        await self.producer.abort_transaction()
 
     async def close(self) -> None:
         """Stop the producer; what was not committed is aborted by the broker or a successor."""

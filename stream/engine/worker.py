@@ -50,7 +50,7 @@ class PartitionWorker:
         self._failed = failed
         self._lost = lost
         self._step: Step = spec.make_step(partition)
-        self._producer = PartitionProducer(settings, spec.name, partition, spec.outputs)
+        self._producer = PartitionProducer(settings, spec.name, partition)
         self._queues = {topic: Queue(topic) for topic in spec.inputs}
         self._replay = settings.mode == "replay"
         for topic in spec.inputs:  # a counter that starts above 0 has no increase to alert on

@@ -86,7 +86,7 @@ def counting(
     tape: str | None = "ticks",
 ) -> RoleSpec:
     """The role, over "ticks" unless told otherwise. Its state topic is score's."""
-    return RoleSpec("score", inputs or ("ticks",), make_step, tape=tape, outputs=("signals",))
+    return RoleSpec("score", inputs or ("ticks",), make_step, tape=tape)
 
 
 async def main() -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import ProducerFenced
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
@@ -175,14 +174,6 @@ async def test_a_zombies_outputs_and_state_are_never_seen(broker_settings: Setti
     assert (slots, meta) == ({b"AAPL": b"1"}, Meta(positions={"ticks": 1}))
 
 
-async def fence(settings: Settings, partition: int) -> None:
-    """Take the partition from its worker, which takes it back, perhaps at once."""
-    intruder = PartitionProducer(settings, "score", partition)
-    with contextlib.suppress(ProducerFenced):
-        await intruder.open()
-    await intruder.close()
-
-
 async def test_fenced_partition_starts_again_and_the_others_go_on(
     broker_settings: Settings, running: Running
 ) -> None:
@@ -194,7 +185,9 @@ async def test_fenced_partition_starts_again_and_the_others_go_on(
         publishing = asyncio.create_task(asyncio.to_thread(publish_for_a_while))
         for reached in range(500, 4_500, 1_000):
             await until(lambda n=reached: n_outputs(broker_settings) > n, role=role)  # type: ignore[misc]
-            await fence(broker_settings, 1)
+            intruder = PartitionProducer(broker_settings, "score", 1)
+            await intruder.open()
+            await intruder.close()
         await publishing
         await until(lambda: n_outputs(broker_settings) >= 8_000, role=role)
     assert_each_once(broker_settings, 8_000)
@@ -207,7 +200,9 @@ async def test_partition_that_is_not_open_again_in_time_ends_the_role(
     publish(broker_settings, "ticks", ticks(400))
     role = asyncio.create_task(run_role(broker_settings, counting()))
     await until(lambda: n_outputs(broker_settings) >= 400, role=role)
-    await fence(broker_settings, 1)
+    intruder = PartitionProducer(broker_settings, "score", 1)
+    await intruder.open()
+    await intruder.close()
     publish(broker_settings, "ticks", ticks(400, first=400))
     with pytest.raises(Unavailable, match="partition 1 could not be opened within 0 s"):
         await asyncio.wait_for(role, 30)

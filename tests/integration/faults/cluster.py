@@ -24,15 +24,11 @@ _JAVA = (
 
 
 class Cluster:
-    """As many brokers as asked, all of them voters too; children of this process.
+    """As many brokers as asked, all of them voters too; children of this process."""
 
-    settings : more of each broker's own.
-    """
-
-    def __init__(self, folder: Path, n: int, **settings: str) -> None:
+    def __init__(self, folder: Path, n: int) -> None:
         self._folder = folder
         self._n = n
-        self._settings = settings
         self._ports = [(_free_port(), _free_port()) for _ in range(n)]
         self._brokers: dict[int, subprocess.Popen[bytes]] = {}
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port, _ in self._ports)
@@ -107,9 +103,6 @@ class Cluster:
             "log.cleaner.dedupe.buffer.size=16777216\n"
             "num.network.threads=2\n"
             "num.io.threads=4\n"
-            + "".join(
-                f"{name.replace('_', '.')}={value}\n" for name, value in self._settings.items()
-            )
         )
         subprocess.run(
             [*_JAVA, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config)],

@@ -103,7 +103,11 @@ def run(
         publishing.join(_ENDS_S)
         assert not publishing.is_alive(), "the stream could not be published to its end"
         published = Counter(sent.topic for sent in stream)
-        _until(lambda: _all_applied(settings, published), "the roles read to the end")
+        _until(
+            lambda: _all_applied(settings, published),
+            "the roles read to the end",
+            lambda: str({role: how_far(settings, role) for role in ("sentiment", "score")}),
+        )
         _until(
             lambda: not unarchived(settings),
             "the archive has all outputs",
