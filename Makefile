@@ -5,6 +5,7 @@ RUN := $(VENV)/bin
 DATA ?=
 SEEDS ?= 20
 MINUTES ?= 30
+WORKERS ?= 2
 
 .PHONY: setup demo test lint stack bench soak clean
 
@@ -19,7 +20,7 @@ demo: setup
 	$(RUN)/tapewire demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
 test: setup
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup
 	$(RUN)/ruff check .

@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".tapewire")
 
     sentiment_model: SentimentName = Field(
-        "lexicon",
+        "minilm",
         description="lexicon, minilm, onnx:FOLDER, torch:NAME, torch:NAME@REVISION, torch:FOLDER, "
         "or ensemble",
     )

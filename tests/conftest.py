@@ -1,8 +1,18 @@
 """Fixtures for all tests: real servers on demand, a namespace a test, its settings."""
 
 import os
+from pathlib import Path
 
 import pytest
+
+_STACK = Path(__file__).parents[1] / ".stack"
+_PORTS = {"KAFKA": 29092, "TIMESCALE": 5544, "VALKEY": 16379, "TSL": 5644}
+
+# A second worker's tests have servers of their own: some pull their plugs.
+if worker := int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")):
+    os.environ["STACK_DIR"] = str(_STACK / f"worker{worker}")
+    for _server, _port in _PORTS.items():
+        os.environ[f"STACK_{_server}_PORT"] = str(_port + 400 * worker)
 
 pytest_plugins = ["tests.fix_servers", "tests.fix_namespace"]
 

@@ -23,6 +23,7 @@ from stream.archive.tables import TABLES
 from stream.database import explained
 from stream.errors import Refused
 from stream.events import micros
+from stream.sentiment.judge import NO_MODEL
 from training.accounting import Account, accounts, less_empty
 from training.stored import ACTIONS, CLOCK, INSTRUMENTS, SENTIMENT, TAPES, Source, Stored
 
@@ -84,8 +85,10 @@ class History:
     def sentiment_model(self) -> str | None:
         """The model that made most of the stored scores; None where no model made one."""
         found = self._one(
-            "SELECT model FROM sentiments WHERE model <> 'none' AND model NOT LIKE 'none:%' "
-            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"
+            "SELECT model FROM sentiments WHERE model <> %s AND model NOT LIKE %s "
+            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1",
+            NO_MODEL,
+            f"{NO_MODEL}:%",
         )
         return None if found is None else str(found)
 
@@ -214,8 +217,8 @@ class History:
                 for rank, offset, at, *values in rows:
                     yield (rank, offset), Stored(event(*values), offset, at + _TIME_ZERO)
 
-    def _one(self, query: str) -> Any:
-        row = self._connection.execute(query.encode()).fetchone()
+    def _one(self, query: str, *given: str) -> Any:
+        row = self._connection.execute(query.encode(), given or None).fetchone()
         return None if row is None else row[0]
 
 

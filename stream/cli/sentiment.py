@@ -116,6 +116,9 @@ def evaluate(
         str, typer.Argument(help="A name or a folder, as in TAPEWIRE_SENTIMENT_MODEL.")
     ],
     data: DataOption,
+    only_held: Annotated[
+        bool, typer.Option("--held-out", help="Only rows that `train --data` does not learn from.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -127,6 +130,7 @@ def evaluate(
         from training.errors import TrainingRefused
         from training.sentiment.evaluate import evaluate as judge
         from training.sentiment.labelled import read_labelled
+        from training.sentiment.train import held_out
 
         if report is not None:
             from training.sentiment.report import html_report
@@ -135,6 +139,7 @@ def evaluate(
         found = {}
         for each in data:
             rows = read_labelled(each)
+            rows = held_out(rows) if only_held else rows
             found[each] = judge(rows, judged.probabilities([row.text for row in rows]))
     except (TrainingRefused, ValueError) as error:
         raise Refused(str(error)) from error
@@ -187,18 +192,11 @@ def label(
 
 
 def _print_figures(found: dict[str, Any]) -> None:
+    from training.sentiment.evaluate import summary
+
     table = Table("data", "texts", "accuracy", "macro F1", "ECE", "r", "sign")
-    for each, one in found.items():
-        grades = one.graded
-        table.add_row(
-            each,
-            str(one.n),
-            f"{one.accuracy.value:.3f} ({one.accuracy.low:.3f}-{one.accuracy.high:.3f})",
-            f"{one.macro_f1.value:.3f} ({one.macro_f1.low:.3f}-{one.macro_f1.high:.3f})",
-            f"{one.ece:.3f}",
-            f"{grades.pearson_r:.2f}" if grades else "",
-            f"{grades.sign_accuracy:.3f}" if grades else "",
-        )
+    for name, one in found.items():
+        table.add_row(*summary(Path(name).name, one))
     Console().print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import aiokafka.errors
@@ -12,6 +13,7 @@ import structlog
 from faust.types.tuples import TP
 
 from stream.engine.faust_app import build_app, crash_of, start_app
+from stream.engine.patience import insist
 from stream.engine.signals import stop_on_signals
 from stream.engine.step import RoleSpec
 from stream.engine.worker import PartitionWorker
@@ -176,17 +178,17 @@ class Engine:
 
     async def _open_again(self, partition: int, n_lost: int) -> None:
         await asyncio.sleep(_REOPEN_S * (n_lost - 1))
-        while True:
-            try:
-                await self.app.consumer.seek_all(await self._open(partition))
-            except aiokafka.errors.KafkaError as error:
-                log.warning("partition not opened yet", partition=partition, why=repr(error))
-                await asyncio.sleep(_REOPEN_S)
-            except Exception as error:
-                self._fail(error)
-                return
-            else:
-                return
+        again = partial(self._open_and_seek, partition)
+        try:
+            await insist(again, f"partition {partition}", longest_pause_s=_REOPEN_S)
+        except Exception as error:
+            self._fail(error)
+
+    async def _open_and_seek(self, partition: int) -> None:
+        try:
+            await self.app.consumer.seek_all(await self._open(partition))
+        except aiokafka.errors.KafkaError as error:
+            raise Unavailable(f"TAPEWIRE_BROKER={self._settings.broker}: {error}") from error
 
     async def _give_up_reopening(self, partitions: set[int]) -> None:
         tasks = [self._reopening.pop(p) for p in partitions if p in self._reopening]

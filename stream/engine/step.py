@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
@@ -77,4 +77,3 @@ class RoleSpec:
     inputs: tuple[str, ...]  # logical topics with one partition count, read together
     make_step: Callable[[int], Step]  # from the partition number
     tape: str | None = None  # moves event time; in a replay the other inputs run ahead of it
-    outputs: tuple[str, ...] = field(default=())

@@ -9,6 +9,8 @@ from math import log
 from stream.features.adjust import Action, factors
 from stream.features.panes import Pane
 
+DUST = 1e-9  # turnover in a currency: a move per unit of less says nothing
+
 
 class Series:
     """Columns over `panes`, one entry a pane, oldest first.
@@ -121,7 +123,7 @@ class Series:
             if self.max_gap_us is None or pane.start - before.end <= self.max_gap_us:
                 step = log(close / self.closes[-1])
                 r2 = step * step
-                if pane.notional > 0.0:
+                if pane.notional >= DUST:
                     impact = abs(step) * 1e10 / pane.notional
                     impact_count = 1
         self.ends.append(pane.end)

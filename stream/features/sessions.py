@@ -47,7 +47,7 @@ class SessionBook:
         if self.sessions:
             self._finish(self.sessions[-1], at)
         session = Session(day, at)
-        if self.early_close is not None and self.early_close[0] == day:
+        if self.early_close is not None and self.early_close[0] == day and at < self.early_close[1]:
             session.close_at = self.early_close[1]
         self.sessions.append(session)
         self.opens.append(at)

@@ -82,7 +82,6 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
         inputs=(settings.tape, "sentiment", "actions", "instruments"),
         make_step=make_step,
         tape=settings.tape,
-        outputs=("signals", "panes", "late-events", "dead-letters"),
     )
     caught_up = asyncio.Event()
     watch = asyncio.create_task(watch_models(settings, in_force, load, caught_up=caught_up))

@@ -41,7 +41,7 @@ async def run_sentiment(settings: Settings, *, stop: asyncio.Event | None = None
             )
             return GuardedStep(step, guard)
 
-        spec = RoleSpec("sentiment", ("news",), make_step, outputs=("sentiment", "dead-letters"))
+        spec = RoleSpec("sentiment", ("news",), make_step)
         await run_role(settings, spec, stop=stop)
 
 

@@ -15,9 +15,10 @@ from typing import TypeVar
 
 import structlog
 
-from models.sentiment.model import Probabilities, SentimentModel
+from models.sentiment.model import Probabilities, SentimentModel, label
 from stream import metrics
 from stream.sentiment.stored_scores import StoredScores, connect
+from stream.sentiment.wrapped import Wrapped
 from stream.settings import Settings
 
 log = structlog.get_logger()
@@ -179,34 +180,21 @@ class ScoreCache:
             log.warning("TAPEWIRE_REDIS: scoring without the cache until it is back", why=why)
 
 
-class CachedModel:
+class CachedModel(Wrapped):
     """Implements `SentimentModel` around one whose results all come from its name and version."""
 
     def __init__(self, model: SentimentModel, cache: ScoreCache) -> None:
-        self._model = model
+        super().__init__(model)
         self._cache = cache
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        return self._model.version
-
-    @property
-    def reference(self) -> Probabilities | None:
-        """What the model gave in training, where it knows."""
-        return getattr(self._model, "reference", None)
 
     def probabilities(self, texts: Sequence[str]) -> list[Probabilities]:
         """One result a text, in order, from Redis or the model. Raises what the model raises."""
-        label = f"{self.name}-{self.version}"
+        named = label(self._model)
         unique = list(dict.fromkeys(texts))
-        known = self._cache.find(label, unique)
+        known = self._cache.find(named, unique)
         if missing := [text for text in unique if text not in known]:
             scored = dict(zip(missing, self._model.probabilities(missing), strict=True))
-            self._cache.keep(label, scored)
+            self._cache.keep(named, scored)
             known.update(scored)
         return [known[text] for text in texts]
 

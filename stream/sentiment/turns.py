@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Self, TypeVar
 
 from models.sentiment.model import Probabilities, SentimentModel, label
+from stream.sentiment.wrapped import Wrapped
 
 SLICE_S = 0.005
 MAX_CHUNKS = 128  # that wait at a time, one a partition; each has one piece of work in the queue
@@ -174,25 +175,12 @@ class Turns:
         self._n[work.kind] = min(fits, 2 * len(items))
 
 
-class Sliced:
+class Sliced(Wrapped):
     """Implements `SentimentModel` around one that scores in the line of `Turns`."""
 
     def __init__(self, model: SentimentModel, turns: Turns) -> None:
-        self._model = model
+        super().__init__(model)
         self._turns = turns
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    @property
-    def version(self) -> str:
-        return self._model.version
-
-    @property
-    def reference(self) -> Probabilities | None:
-        """What the model gave in training, where it knows."""
-        return getattr(self._model, "reference", None)
 
     def probabilities(self, texts: Sequence[str]) -> list[Probabilities]:
         """One result a text, in order. Raises what the model raises, and Dropped."""

@@ -22,7 +22,7 @@ need_java() {
 fetch() {
   [ -e "$lib/.complete" ] && cmp -s "$here/pom.xml" "$lib/.complete" && return
   say "fetching Kafka's jars"
-  rm -rf "$lib"
+  rm -rf "$lib" "$home/data" # another release's data may not open
   mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies \
     -DoutputDirectory="$lib" -DincludeScope=runtime >"$home/maven.log" 2>&1 ||
     { tail -15 "$home/maven.log" >&2; die "Kafka's jars could not be fetched"; }

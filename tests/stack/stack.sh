@@ -24,9 +24,14 @@ if [ "$command" = status ]; then
   exit
 fi
 [ "$command" = start ] || [ -d "$stack" ] || exit 0
-mkdir -p "$stack"
+if [ "$command" != start ] && [ $# -eq 0 ]; then
+  for each in "$stack"/worker*/; do # those of tests side by side
+    [ ! -d "$each" ] || STACK_DIR=${each%/} "$here/stack.sh" "$command"
+  done
+fi
+mkdir -p "$stack" "$repo/.stack"
 [ -w "$stack" ] || die "$stack: expected a folder of $(id -un), it belongs to $(stat -c %U "$stack")"
-exec 9>"$stack/.lock"; flock 9
+exec 9>"$repo/.stack/.lock"; flock 9 # also around what is fetched
 declare -A job
 for server in "${servers[@]}"; do
   "$here/$server.sh" "$command" >"$stack/$server.out" & job[$server]=$!

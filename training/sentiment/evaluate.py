@@ -120,6 +120,20 @@ def evaluate(
     )
 
 
+def summary(name: str, one: Evaluation) -> tuple[str, ...]:
+    """For a table: texts, accuracy, macro F1, ECE; of grades r and the share of right signs."""
+    grades = one.graded
+    return (
+        name,
+        str(one.n),
+        f"{one.accuracy.value:.3f} ({one.accuracy.low:.3f}-{one.accuracy.high:.3f})",
+        f"{one.macro_f1.value:.3f} ({one.macro_f1.low:.3f}-{one.macro_f1.high:.3f})",
+        f"{one.ece:.3f}",
+        f"{grades.pearson_r:.2f}" if grades else "",
+        f"{grades.sign_accuracy:.3f}" if grades else "",
+    )
+
+
 def macro_f1(wanted: np.ndarray, said: np.ndarray) -> float:
     """Mean F1 of the three classes; of one that neither holds it is 0."""
     counts = np.bincount(3 * wanted + said, minlength=9).reshape(3, 3)

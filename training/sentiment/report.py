@@ -7,7 +7,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from training.sentiment.evaluate import NAMES, Evaluation
+from training.sentiment.evaluate import NAMES, Evaluation, summary
 
 _STYLE = (
     "body{font:15px system-ui;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -15,9 +15,15 @@ _STYLE = (
 )
 
 
+_HEAD = ("data", "texts", "accuracy", "macro F1", "ECE", "r of grades", "sign of grades")
+
+
 def html_report(model: str, found: Mapping[str, Evaluation]) -> str:
     """A page with each data set's figures, its reliability and the surest mistakes."""
-    parts = [f"<h1>{escape(model)}</h1>", _table(_HEAD, (_row(n, e) for n, e in found.items()))]
+    parts = [
+        f"<h1>{escape(model)}</h1>",
+        _table(_HEAD, (summary(n, e) for n, e in found.items())),
+    ]
     for i, (name, one) in enumerate(found.items()):
         parts.append(f"<h2>{escape(name)}</h2>")
         parts.append(_table(("class", "precision", "recall", "F1", "texts"), (
@@ -38,22 +44,6 @@ def html_report(model: str, found: Mapping[str, Evaluation]) -> str:
         )))  # fmt: skip
     title = f"<title>{escape(model)}</title><style>{_STYLE}</style>"
     return f"<!doctype html><meta charset=utf-8>{title}{''.join(parts)}\n"
-
-
-_HEAD = ("data", "texts", "accuracy", "macro F1", "ECE", "r of grades", "sign of grades")
-
-
-def _row(name: str, one: Evaluation) -> tuple[str, ...]:
-    grades = one.graded
-    return (
-        name,
-        str(one.n),
-        f"{one.accuracy.value:.3f} ({one.accuracy.low:.3f}-{one.accuracy.high:.3f})",
-        f"{one.macro_f1.value:.3f} ({one.macro_f1.low:.3f}-{one.macro_f1.high:.3f})",
-        f"{one.ece:.3f}",
-        f"{grades.pearson_r:.2f}" if grades else "",
-        f"{grades.sign_accuracy:.3f}" if grades else "",
-    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

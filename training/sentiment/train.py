@@ -119,6 +119,11 @@ def train(
     return Trained(folder, network, shipped, exported.parity._asdict())
 
 
+def held_out(rows: Sequence[Labelled]) -> list[Labelled]:
+    """The rows that epoch and temperature are chosen by, whatever the seed."""
+    return [rows[i] for i in split(rows, seed=_SPLIT_SEED)[1]]
+
+
 def called(said: Sequence[Probabilities]) -> Probabilities:
     """Which share of the texts each class is the likeliest of.
 

@@ -24,11 +24,15 @@ _JAVA = (
 
 
 class Cluster:
-    """As many brokers as asked, all of them voters too; children of this process."""
+    """As many brokers as asked, all of them voters too; children of this process.
 
-    def __init__(self, folder: Path, n: int) -> None:
+    settings : more of each broker's own.
+    """
+
+    def __init__(self, folder: Path, n: int, **settings: str) -> None:
         self._folder = folder
         self._n = n
+        self._settings = settings
         self._ports = [(_free_port(), _free_port()) for _ in range(n)]
         self._brokers: dict[int, subprocess.Popen[bytes]] = {}
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port, _ in self._ports)
@@ -67,10 +71,14 @@ class Cluster:
             time.sleep(away_s)
             broker.send_signal(signal.SIGCONT)
             return
-        broker.send_signal(signal.SIGKILL if way == "kill" else signal.SIGTERM)
-        broker.wait(30)
+        self.end(0, signal.SIGKILL if way == "kill" else signal.SIGTERM)
         time.sleep(away_s)
         self.start([0])
+
+    def end(self, node: int, sig: int) -> None:
+        """Signal a broker and wait for its end."""
+        self._brokers[node].send_signal(sig)
+        self._brokers[node].wait(30)
 
     def _n_up(self) -> int:
         try:
@@ -103,6 +111,7 @@ class Cluster:
             "log.cleaner.dedupe.buffer.size=16777216\n"
             "num.network.threads=2\n"
             "num.io.threads=4\n"
+            + "".join(f"{name.replace('_', '.')}={it}\n" for name, it in self._settings.items())
         )
         subprocess.run(
             [*_JAVA, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config)],

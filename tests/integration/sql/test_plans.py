@@ -68,7 +68,7 @@ def fill(connection: psycopg.Connection, table: str, row: Row) -> None:
     )
 
 
-@pytest.mark.parametrize(("query", "tables"), QUERIES, ids=lambda value: str(value)[14:40])
+@pytest.mark.parametrize(("query", "tables"), QUERIES, ids=[query[14:40] for query, _ in QUERIES])
 def test_rows_are_reached_by_an_index(
     filled: psycopg.Connection, query: str, tables: set[str]
 ) -> None:

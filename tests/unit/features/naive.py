@@ -206,7 +206,7 @@ def amihud(name, tail, out):
     costs = [
         abs(p["r"]) * 1e4 / (p["notional"] / 1e6)
         for p in tail
-        if p["r"] is not None and p["notional"]
+        if p["r"] is not None and p["notional"] >= 1e-9
     ]
     out[f"illiquidity_amihud_{name}"] = mean(costs)
 

@@ -223,6 +223,16 @@ def test_close_that_came_before_its_open_is_remembered():
     assert names_and_values(state, T0 + HOUR + 1)["clock_since_open_session"] is None
 
 
+def test_close_before_its_own_open_is_no_close():
+    state = new_state("intraday")
+    state.apply_session("close", 10, T0)
+    state.apply_session("open", 10, T0 + HOUR)
+    state.apply_news(item("a", at=T0 + MINUTE))
+    state.apply_news(item("b", at=T0 + HOUR))
+    found = names_and_values(state, T0 + HOUR + MINUTE)
+    assert (found["news_afterclose_1d"], found["clock_since_open_session"]) == (0.0, 1.0)
+
+
 def test_pane_closed_after_the_next_open_counts_in_its_own_session():
     """Round the clock: the last pane of a day closes when the next day is open already."""
     state = new_state("intraday")

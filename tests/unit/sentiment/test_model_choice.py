@@ -46,7 +46,7 @@ def metric(name: str, model: str) -> float:
         ({"sentiment_model": "onnx:"}, "got 'onnx:'"),
         ({"sentiment_model": ""}, "got ''"),
         ({"sentiment_model": "ensemble"}, "TAPEWIRE_SENTIMENT_WEIGHTS: expected weights beside a"),
-        ({"sentiment_weights": {"lexicon": 1.0}}, "got {'lexicon': 1.0} beside lexicon"),
+        ({"sentiment_weights": {"lexicon": 1.0}}, "got {'lexicon': 1.0} beside minilm"),
         (
             {"sentiment_model": "ensemble", "sentiment_weights": {"lexicon": 0.5, "minilm": 0.6}},
             "TAPEWIRE_SENTIMENT_WEIGHTS: expected two or more that sum to 1, got ",
@@ -63,14 +63,14 @@ def metric(name: str, model: str) -> float:
             {"sentiment_model": "ensemble", "sentiment_weights": {"lexicon": -1.0, "minilm": 2.0}},
             "TAPEWIRE_SENTIMENT_WEIGHTS[lexicon]: Input should be greater than 0",
         ),
-        ({"sentiment_shares": {"lexicon": 0.1}}, "TAPEWIRE_SENTIMENT_SHARES: expected shares of"),
+        ({"sentiment_shares": {"minilm": 0.1}}, "TAPEWIRE_SENTIMENT_SHARES: expected shares of"),
         (
-            {"sentiment_shares": {"minilm": 0.6, "torch": 0.6}},
+            {"sentiment_shares": {"lexicon": 0.6, "torch": 0.6}},
             "TAPEWIRE_SENTIMENT_SHARES: expected shares of at most 1 together",
         ),
         (
-            {"sentiment_shares": {"minilm": 1.1}},
-            "TAPEWIRE_SENTIMENT_SHARES[minilm]: Input should be le",
+            {"sentiment_shares": {"lexicon": 1.1}},
+            "TAPEWIRE_SENTIMENT_SHARES[lexicon]: Input should be le",
         ),
         (
             {"sentiment_shares": {"bert": 0.1}},
@@ -240,6 +240,6 @@ def test_one_bad_text_costs_few_more_batches() -> None:
 @pytest.mark.parametrize(("share", "n_warnings"), [(0.2, 0), (0.25, 1)])
 def test_shares_that_silence_a_trained_model_are_warned_of(share: float, n_warnings: int) -> None:
     with capture_logs() as logs:
-        warn_of_shares(read_settings(sentiment_shares={"minilm": share}))
+        warn_of_shares(read_settings(sentiment_shares={"lexicon": share}))
     assert [log["log_level"] for log in logs] == ["warning"] * n_warnings
     assert all("TAPEWIRE_SENTIMENT_SHARES" in log["event"] for log in logs)

@@ -195,7 +195,7 @@ def test_a_chunk_is_fresh_if_all_of_it_came_just_now_and_never_in_a_replay() -> 
 
 def test_the_models_that_are_chosen_score_in_the_line() -> None:
     with Turns() as turns:
-        judge = choose(read_settings(), turns=turns)
+        judge = choose(read_settings(sentiment_model="lexicon"), turns=turns)
         assert judge.name == "lexicon-1"
         assert judge.judge("lexicon-1", TEXTS)[3].score == LEXICON.probabilities(TEXTS)[3]
         assert turns._item_s["lexicon-1"] > 0.0

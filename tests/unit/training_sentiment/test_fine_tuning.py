@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from typer.testing import CliRunner
 
@@ -355,6 +356,22 @@ def test_an_int8_file_that_says_something_else_is_refused(
         export(model, tokenizer, rows[:60], tmp_path)
     assert not list(tmp_path.iterdir())
     export(model, tokenizer, rows[:60], tmp_path, exact=True)
+
+
+def test_a_layer_that_eight_bits_would_ruin_stays_in_32(
+    rows: list[Labelled], encoder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)  # of the head
+    model, tokenizer = load_base(str(encoder))
+    first = model.encoder.encoder.layer[0]
+    with torch.no_grad():  # one input of the layer is huge and counts for nothing
+        first.intermediate.dense.bias[0] = 1e5
+        first.output.dense.weight *= 50.0
+        first.output.dense.weight[:, 0] = 0.0
+        model.head.weight *= 50.0
+    assert export(model, tokenizer, rows[:60], tmp_path).parity.holds
+    ops = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert ops.count("MatMulInteger") == 6 * len(model.encoder.encoder.layer) + 1 - 2  # a head's
 
 
 def test_parity_of_two_files(rows: list[Labelled], encoder: Path, tmp_path: Path) -> None:

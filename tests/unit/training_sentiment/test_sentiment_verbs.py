@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from models.sentiment.lexicon import Lexicon
 from stream.cli.app import app
 from stream.errors import Refused
 from tests.unit.sentiment import tiny
+from training.sentiment.evaluate import NAMES
 from training.sentiment.labelled import read_labelled
+from training.sentiment.train import held_out
 
 _TEXTS = [
     ("profit rises on strong growth", "positive"),
@@ -49,6 +52,15 @@ def test_evaluate_compares_with_the_labels(texts: Path) -> None:
     assert figures["texts"] == len(_TEXTS)
     assert figures["accuracy"]["value"] == sum(right) / len(right) > 0.5
     assert sum(map(sum, figures["confusion"])) == len(_TEXTS)
+
+
+def test_evaluate_can_keep_to_what_train_does_not_learn_from(tmp_path: Path) -> None:
+    words = ("".join(each) for each in product("abcde", repeat=3))
+    rows = (f"{word} {word[::-1] * 2},{NAMES[i % 3]}" for i, word in enumerate(words))
+    data = str(tmp_path / "many.csv")
+    Path(data).write_text("text,label\n" + "\n".join(rows) + "\n", "utf-8")
+    found = json.loads(said("evaluate", "lexicon", "--data", data, "--held-out", "--json"))
+    assert found[data]["texts"] == len(held_out(read_labelled(data))) < 30
 
 
 def test_evaluate_prints_a_table_and_writes_a_page(texts: Path, tmp_path: Path) -> None:
