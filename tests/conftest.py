@@ -1,6 +1,7 @@
 """Fixtures for all tests: real servers on demand, a namespace a test, its settings."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,12 @@ def no_settings_from_outside() -> None:
     """A test's settings come from the test: the caller's TAPEWIRE_* are not seen."""
     for name in [name for name in os.environ if name.startswith("TAPEWIRE_")]:
         del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Say why a test failed once more, below what its servers and workers printed."""
+    report = yield
+    if report.failed:
+        report.sections.append(("it failed for", report.longreprtext[-1_500:]))
+    return report

@@ -20,6 +20,7 @@ from stream.settings import Settings
 _COMMIT_S = 0.1  # how far behind the group's committed offsets may be: loaders watch them
 _SESSION_S = 6.0
 _REBALANCE_S = 8.0  # a worker gives up its partitions in 5 s; one that died holds up the others
+_METADATA_MS = 5_000  # who joined knowing no topic, as while a broker starts, has nothing till then
 _FOLLOWERS_S = 0.3
 START_S = 60.0  # a broker that answers takes a second
 _LOOK_S = 0.1
@@ -98,6 +99,7 @@ def build_app(
         broker_rebalance_timeout=_REBALANCE_S,
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=_METADATA_MS,
         consumer_group_instance_id=_instance(settings, role),
         **({"PartitionAssignor": MockSafeAssignor} if settings.embedded else {}),
     )

@@ -222,6 +222,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """End a worker that reads nothing though it should: it starts again, and that heals it."""
         while not self.should_stop:
             await self.sleep(1.0)
+            if self.app.should_stop:
+                return
             consumer = self._thread._consumer
             try:
                 if consumer is not None and consumer._coordinator is not None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import confluent_kafka as kafka
 import msgspec
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
 
 from stream.engine.clients import reading_options
 from stream.engine.topics import partition_lag
@@ -81,6 +83,17 @@ def outputs(settings: Settings) -> dict[int, list[tuple[bytes, Counted]]]:
 
 def n_outputs(settings: Settings) -> int:
     return sum(map(len, read(settings, "signals").values()))
+
+
+def n_members(settings: Settings) -> int:
+    """Workers of the group, once they have agreed on who has what."""
+    group = settings.group("score")
+    admin = AdminClient({"bootstrap.servers": settings.broker})
+    try:
+        found = admin.describe_consumer_groups([group])[group].result()
+    except kafka.KafkaException:  # a new broker's first group waits for its coordinator
+        return 0
+    return len(found.members) if found.state is ConsumerGroupState.STABLE else 0
 
 
 def assert_each_once(settings: Settings, n: int) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupState
-from confluent_kafka.admin import AdminClient
 
 from stream.engine.app import run_role
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
@@ -23,6 +21,7 @@ from tests.integration.engine.counting import CountingStep, Running, counting
 from tests.integration.engine.log import (
     all_read,
     assert_each_once,
+    n_members,
     n_outputs,
     outputs,
     publish,
@@ -96,14 +95,6 @@ async def test_sigterm_in_the_middle_loses_and_repeats_nothing(
     await until(lambda: n_outputs(broker_settings) >= 8_000)
     assert before < 8_000
     assert_each_once(broker_settings, 8_000)
-
-
-def n_members(settings: Settings) -> int:
-    """Workers of the group, once they have agreed on who has what."""
-    group = settings.group("score")
-    admin = AdminClient({"bootstrap.servers": settings.broker})
-    found = admin.describe_consumer_groups([group])[group].result()
-    return len(found.members) if found.state is ConsumerGroupState.STABLE else 0
 
 
 async def test_a_second_worker_takes_partitions_in_mid_chunk_and_gives_them_back(
