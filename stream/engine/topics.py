@@ -217,6 +217,8 @@ async def _partition_lag(settings: Settings, group: str) -> dict[tuple[str, int]
         async with asyncio.timeout(_TIMEOUT_S), reader(settings, committed=False) as consumer:
             await admin.start()
             found = await admin.list_consumer_group_offsets(group, partitions=everywhere)
+            if len(found) < len(everywhere):  # aiokafka passes over what the coordinator says
+                raise errors.GroupLoadInProgressError(f"{group}: its offsets are being loaded")
             committed = {place: at.offset for place, at in found.items() if at.offset >= 0}
             ends = await consumer.end_offsets(committed)
     finally:

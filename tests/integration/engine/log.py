@@ -65,8 +65,9 @@ def messages(
     while len(ended) < len(partitions):
         assert time.monotonic() < until, f"{topic}: no more records, and not read to its end"
         for message in consumer.consume(1_000, 0.05):
-            if message.error():
-                ended.add(message.partition())
+            if error := message.error():
+                if error.code() == kafka.KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
             else:
                 until = time.monotonic() + WAIT_S
                 yield message

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.integration.faults.cluster import Cluster
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("kafka")]  # whose jars the cluster runs
 
 _WAIT_S = 30.0
 _COMMITTED, _ABORTED = (TopicPartition("signals", partition) for partition in (0, 1))
