@@ -106,7 +106,7 @@ def run(
         _until(
             lambda: _all_applied(settings, published),
             "the roles read to the end",
-            lambda: str({role: how_far(settings, role) for role in ("sentiment", "score")}),
+            lambda: str({role: how_far(settings, role) for role in _READS}),
         )
         _until(
             lambda: not unarchived(settings),
@@ -221,8 +221,15 @@ def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
     assert not refused, refused
 
 
+_READS = {
+    "sentiment": ("news",),
+    "score": ("ticks", "sentiment"),
+    "archive": ("news", "ticks"),  # what comes out is counted
+}
+
+
 def _all_applied(settings: Settings, published: Counter[str]) -> bool:
-    for role, topics in (("sentiment", ("news",)), ("score", ("ticks", "sentiment"))):
+    for role, topics in _READS.items():
         lag = how_far(settings, role)
         mine = {place: ends for place, ends in lag.items() if place[0] in topics}
         if len({topic for topic, _ in mine}) < len(topics):
