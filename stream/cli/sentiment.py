@@ -196,7 +196,7 @@ def _print_figures(found: dict[str, Any]) -> None:
 
     table = Table("data", "texts", "accuracy", "macro F1", "ECE", "r", "sign")
     for name, one in found.items():
-        table.add_row(*summary(Path(name).name, one))
+        table.add_row(*summary("/".join(Path(name).parts[-2:]), one))
     Console().print(table)
 
 
