@@ -26,6 +26,7 @@ class Judged:
     y : (n,) 0, 1, 2. expected : (n,) basis points.
     """
 
+    symbol: npt.NDArray[np.str_]
     as_of_us: Ints
     y: Ints
     p: Floats

@@ -18,7 +18,8 @@ from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
 from training.history import open_history
 from training.replay import replay
-from training.train import train_model
+from training.rows import TrainingTable
+from training.train import Trained, train_model
 
 log = structlog.get_logger()
 
@@ -49,9 +50,14 @@ def retrain(
     promote: bool,
     actor: str,
     progress: Callable[[str, float], None] = lambda step, share: None,
+    judged: Callable[[Trained, TrainingTable], None] = lambda trained, rows: None,
     num_threads: int = 1,
 ) -> RetrainResult:
     """Train on what `schema` holds, judge, store and, if asked to, make it champion.
+
+    Parameters
+    ----------
+    judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
     ------
@@ -84,6 +90,7 @@ def retrain(
         | {"python": platform.python_version()},
         progress=lambda step, share: progress(step, _REPLAY_SHARE + share * (1 - _REPLAY_SHARE)),
     )
+    judged(trained, rows)
     verdict, artifact = trained.verdict, trained.artifact
     log.info("judged", version=artifact.version, verdict=verdict.says, reason=verdict.reason)
     if verdict.says == "FAIL":

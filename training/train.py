@@ -197,6 +197,7 @@ def _weights(rows: TrainingTable) -> Floats:
 
 def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:
     return Judged(
+        symbol=rows.symbol,
         as_of_us=rows.as_of_us,
         y=rows.y,
         p=shrink(fitted.direction.predict(rows.x, raw_score=True), fitted.prior, fitted.scale),

@@ -6,7 +6,8 @@ import asyncio
 import getpass
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,11 +15,16 @@ from rich.table import Table
 
 from models.artifact import ArtifactError
 from models.registry import Registry
+from stream.cli.extras import needs
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
 from stream.errors import Refused, TapewireError
 from stream.events import ModelChanged, encode
 from stream.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from training.rows import TrainingTable
+    from training.train import Trained
 
 models = typer.Typer(help="The registry: list, show, promote, rollback.", no_args_is_help=True)
 
@@ -32,22 +38,34 @@ class ModelRefused(TapewireError):
 def retrain(
     promote: Annotated[bool, typer.Option(help="Make it champion if its gates pass.")] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="HTML page to write, refused or not.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the namespace's stored history, judge, store; exit code 3 when refused.
 
-    Example: tapewire retrain --promote
+    Example: tapewire retrain --promote --report model.html
     """
     settings = read_settings()
-    result = retrain_and_announce(settings, promote=promote, seed=seed)
+    result = retrain_and_announce(settings, promote=promote, seed=seed, report=report)
     print(json.dumps(result) if as_json else _told(result))
 
 
-def retrain_and_announce(settings: Settings, *, promote: bool, seed: int) -> dict[str, Any]:
+def retrain_and_announce(
+    settings: Settings, *, promote: bool, seed: int, report: Path | None = None
+) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
     from stream.scoring.agent import policy_of
     from training.errors import TrainingRefused
     from training.retrain import retrain as train
+
+    if report is not None:
+        with needs("retrain --report", "train"):
+            from training.report import html_report
+
+    def judged(trained: Trained, rows: TrainingTable) -> None:
+        if report is not None:
+            command = f"TAPEWIRE_NAMESPACE={settings.namespace} tapewire retrain --seed {seed}"
+            report.write_text(html_report(trained, rows, command), "utf-8")
 
     with step_progress("retrain") as progress:
         try:
@@ -59,6 +77,7 @@ def retrain_and_announce(settings: Settings, *, promote: bool, seed: int) -> dic
                 promote=promote,
                 actor=getpass.getuser(),
                 progress=progress,
+                judged=judged,
             )
         except TrainingRefused as error:
             raise ModelRefused(f"model refused: {error}") from error

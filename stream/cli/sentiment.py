@@ -6,8 +6,6 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +15,7 @@ from rich.table import Table
 
 from models.sentiment.model import label as called
 from models.sentiment.model import load_sentiment_model
+from stream.cli.extras import needs
 from stream.cli.learn import ModelRefused
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
@@ -27,18 +26,6 @@ _LABEL_TEXTS = 500  # between two steps of the progress bar
 DataOption = Annotated[
     list[str], typer.Option(help="Labelled texts: FILE, FILE@WEIGHT or FILE?COLUMN=VALUE@WEIGHT.")
 ]
-
-
-@contextmanager
-def _needs(verb: str, extra: str) -> Iterator[None]:
-    """A library that is not installed, said in one line."""
-    try:
-        yield
-    except ImportError as error:
-        raise Refused(
-            f"sentiment {verb}: expected the extra {extra}, {error.name or error} is missing; "
-            f"run pip install 'tapewire[{extra}]'"
-        ) from error
 
 
 @sentiment.command()
@@ -69,7 +56,7 @@ def train(
 
     Example: tapewire sentiment train --data tweets.csv.gz --more templates --out my-model
     """
-    with _needs("train", "torch"):
+    with needs("sentiment train", "torch"):
         from training.errors import TrainingRefused
         from training.sentiment.files import sha256
         from training.sentiment.labelled import asked, read_labelled
@@ -126,7 +113,7 @@ def evaluate(
 
     Example: tapewire sentiment evaluate lexicon --data tweets.csv.gz --report lexicon.html
     """
-    with _needs("evaluate", "train"):
+    with needs("sentiment evaluate", "train"):
         from training.errors import TrainingRefused
         from training.sentiment.evaluate import evaluate as judge
         from training.sentiment.labelled import read_labelled

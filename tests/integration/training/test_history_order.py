@@ -11,6 +11,7 @@ import pytest
 from models.registry import Registry
 from models.scorer import ArtifactScorer
 from stream.archive.migrate import migrate
+from stream.cli.learn import ModelRefused, retrain_and_announce
 from stream.errors import Refused, Unavailable
 from stream.events import (
     Bar,
@@ -22,6 +23,7 @@ from stream.events import (
     moment,
 )
 from stream.features.vector import FEATURE_SETS
+from stream.settings import Settings
 from tests.factories import policy
 from tests.fix_namespace import drop_schema
 from training.errors import TrainingRefused
@@ -284,8 +286,14 @@ def test_planted_effect_becomes_champion_and_scores(database):
     assert again.version == result.version
 
 
-def test_refused_model_is_neither_stored_nor_promoted(database):
+def test_refused_model_is_neither_stored_nor_promoted_and_its_report_says_why(database, tmp_path):
     store(database, make_effect(effect=0.0))
-    with pytest.raises(TrainingRefused, match="expected under 0"):
-        retrain(*database, policy(), seed=0, promote=True, actor="test", num_threads=1)
+    dsn, schema = database
+    settings = Settings(
+        broker="127.0.0.1:1", database=dsn, redis="redis://127.0.0.1:1/0", namespace=schema
+    )
+    page = tmp_path / "model.html"
+    with pytest.raises(ModelRefused, match="expected under 0"):
+        retrain_and_announce(settings, promote=True, seed=0, report=page)
     assert Registry(*database).list() == []
+    assert "<b>FAIL</b>. It was refused" in page.read_text()

@@ -71,6 +71,7 @@ def test_constant_predictions_have_no_correlation_and_mcc():
     assert np.isnan(pearson(np.ones(4), y.astype(float)))
     assert np.isnan(matthews(y, np.ones(4, dtype=int)))
     judged = Judged(
+        symbol=np.full(4, "AAA"),
         as_of_us=np.arange(4),
         y=y,
         p=np.full((4, 3), 1 / 3),

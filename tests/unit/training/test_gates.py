@@ -18,6 +18,7 @@ def make_judged(skill=0.5, n=3_000, n_days=60, seed=0, **changes):
     truth = softmax(np.log(SHARES) + np.outer(lean, [-skill, 0.0, skill]))
     y = (draw.random(n)[:, None] > truth.cumsum(axis=1)).sum(axis=1)
     given = {
+        "symbol": np.full(n, "AAA"),
         "as_of_us": np.sort(draw.integers(0, n_days * DAY, n)),
         "y": y,
         "p": truth,
