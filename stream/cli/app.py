@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import cache, demo, dlq, learn, look, prove, rescore, run, sentiment
+from stream.cli import cache, demo, dlq, learn, look, models, prove, rescore, run, sentiment
 from stream.cli.process import exit_code, log_to_stderr
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app.command()(run.migrate)
 app.command()(run.load)
 app.command()(look.tail)
 app.command()(learn.retrain)
-app.add_typer(learn.models, name="models")
+app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
 app.command()(prove.verify)

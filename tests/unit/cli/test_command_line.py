@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stream.cli.app import app
 from stream.cli.cache import cache
 from stream.cli.dlq import dlq
-from stream.cli.learn import models
+from stream.cli.models import models
 from stream.cli.sentiment import sentiment
 from stream.errors import Refused
 from stream.events import EVENTS

@@ -1,0 +1,183 @@
+"""Verbs on the registry: models list, show, diff, promote, rollback, export, import."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.artifact import ArtifactError, sha256_of, to_bytes
+from models.exchange import differences, exported, imported
+from models.registry import Registry
+from stream.cli.run import JsonFlag
+from stream.errors import Refused, Unavailable
+from stream.events import ModelChanged, encode
+from stream.settings import Settings, read_settings
+
+models = typer.Typer(
+    help="The registry: list, show, diff, promote, rollback, export, import.",
+    no_args_is_help=True,
+)
+Version = Annotated[str, typer.Argument(help="As in models list.")]
+
+
+@models.command("list")
+def list_models(as_json: JsonFlag = False) -> None:
+    """Every stored model, newest first, with the aliases that name it.
+
+    Example: tapewire models list
+    """
+    with _registry(read_settings()) as registry:
+        found = registry.list()
+    if as_json:
+        print(json.dumps(found, default=str))
+        return
+    table = Table("version", "created", "feature set", "horizon", "rows", "aliases")
+    for one in found:
+        table.add_row(
+            one["version"],
+            str(one["created_at"])[:19],
+            one["feature_set"],
+            one["horizon"],
+            str(one["n_rows"]),
+            ", ".join(one["aliases"]),
+        )
+    Console().print(table)
+
+
+@models.command()
+def show(version: Version) -> None:
+    """One model's span, metrics and verdict as JSON.
+
+    Example: tapewire models show 20260102T030405-1a2b3c4d
+    """
+    with _registry(read_settings()) as registry:
+        print(json.dumps(registry.show(version), default=str, indent=2))
+
+
+@models.command()
+def diff(one: Version, other: Version, as_json: JsonFlag = False) -> None:
+    """What two stored models do not share: span, metrics, features, wheels, settings.
+
+    Example: tapewire models diff 20260102T030405-1a2b3c4d 20260109T030405-5e6f7a8b
+    """
+    with _registry(read_settings()) as registry:
+        found = differences(registry.load(one), registry.load(other))
+    if as_json:
+        print(json.dumps([{"what": what, one: a, other: b} for what, a, b in found]))
+        return
+    table = Table("", one, other)
+    for row in found:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@models.command()
+def promote(
+    version: Version,
+    reason: Annotated[str, typer.Option(help="Kept in the audit.")] = "promoted by hand",
+) -> None:
+    """Make a stored model champion; running workers swap between two chunks.
+
+    Example: tapewire models promote 20260102T030405-1a2b3c4d --reason "better IC"
+    """
+    settings = read_settings()
+    with _registry(settings) as registry:
+        registry.promote("champion", version, getpass.getuser(), reason)
+    announce(settings, "champion")
+    print(version)
+
+
+@models.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Kept in the audit.")] = "rolled back by hand",
+) -> None:
+    """Put the champion before the present one back.
+
+    Example: tapewire models rollback --reason "drift"
+    """
+    settings = read_settings()
+    with _registry(settings) as registry:
+        version = registry.rollback("champion", getpass.getuser(), reason)
+    announce(settings, "champion")
+    print(version or "none: the rules model")
+
+
+@models.command("export")
+def export_model(
+    version: Version,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """One model with its verdict as a file; prints the sha256 to import it by.
+
+    Example: tapewire models export 20260102T030405-1a2b3c4d --out model.json
+    """
+    with _registry(read_settings()) as registry:
+        artifact, verdict = registry.load(version), registry.show(version)["verdict"]
+    out.write_bytes(exported(artifact, verdict))
+    digest = sha256_of(to_bytes(artifact))
+    print(json.dumps({"out": str(out), "sha256": digest}) if as_json else digest)
+
+
+@models.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="From models export.")],
+    sha256: Annotated[str | None, typer.Option(help="As models export printed it.")] = None,
+) -> None:
+    """Store a model that another namespace trained; it serves once promoted.
+
+    Example: tapewire models import model.json --sha256 9f86d081...
+    """
+    with _registry(read_settings()) as registry:
+        artifact, verdict = imported(file.read_bytes(), sha256)
+        registry.save(artifact, verdict)
+    print(artifact.version)
+
+
+def announce(settings: Settings, alias: str) -> None:
+    """Tell every worker which version `alias` names now."""
+    import confluent_kafka as kafka
+
+    from stream.engine.clients import librdkafka_options
+    from stream.engine.reach import reach
+
+    asyncio.run(reach(settings))
+    with _registry(settings) as registry:
+        version, sha256 = registry.current(alias)
+    event = ModelChanged(
+        alias=alias,  # type: ignore[arg-type]
+        version=version,
+        sha256=sha256,
+        moved_at=datetime.now(UTC),
+    )
+    producer = kafka.Producer(
+        {
+            **librdkafka_options(settings),
+            "partitioner": "murmur2_random",
+            "acks": "all",
+        }
+    )
+    producer.produce(settings.topic("models"), encode(event), alias.encode())
+    if producer.flush(10):
+        raise Refused(f"TAPEWIRE_BROKER={settings.broker}: the model event was not taken in 10 s")
+
+
+@contextmanager
+def _registry(settings: Settings) -> Iterator[Registry]:
+    """The namespace's; what it refuses is a refusal of the command."""
+    try:
+        yield Registry(settings.database.get_secret_value(), settings.namespace)
+    except ArtifactError as error:
+        raise Refused(str(error)) from None
+    except ConnectionError as error:
+        raise Unavailable(str(error)) from None
