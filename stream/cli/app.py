@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import typer
 
-from stream.cli import cache, demo, dlq, learn, look, models, prove, rescore, run, sentiment
+from stream.cli import (
+    cache,
+    demo,
+    dlq,
+    explain,
+    learn,
+    look,
+    models,
+    prove,
+    rescore,
+    run,
+    sentiment,
+)
 from stream.cli.process import exit_code, log_to_stderr
 
 app = typer.Typer(
@@ -31,6 +43,7 @@ app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
 app.command()(prove.verify)
+app.command()(explain.explain)
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(cache.cache, name="cache")
 app.command()(look.sql)
