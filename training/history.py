@@ -26,6 +26,7 @@ from stream.events import micros
 from stream.sentiment.judge import NO_MODEL
 from training.accounting import Account, accounts, less_empty
 from training.stored import ACTIONS, CLOCK, INSTRUMENTS, SENTIMENT, TAPES, Source, Stored
+from training.traded import Traded, traded
 
 _FETCH = 10_000
 _FETCH_SIGNALS = 1_000  # a signal is as large as fifty ticks
@@ -153,6 +154,10 @@ class History:
         """For each topic the next offset that the archive will read of the partition."""
         query = 'SELECT topic, max(next_offset) FROM positions WHERE "partition" = %s GROUP BY 1'
         return dict(self._connection.execute(query, [partition]).fetchall())
+
+    def traded(self, since_us: int | None, until_us: int | None) -> Traded:
+        """Prices and actionable signals of a span."""
+        return traded(self._connection, self._tape.table, since_us, until_us)
 
     def accounts(self) -> list[Account]:
         """Where every input went."""

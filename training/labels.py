@@ -137,7 +137,7 @@ def forward_returns(
     when = starts if at_open else ends
     value = prices[exit_]
     if not adjusted:
-        value = _held(value, ends[entry], ends[exit_], actions)
+        value = held_worth(value, ends[entry], ends[exit_], actions)
     return Labels(when[entry], when[exit_], value / prices[entry] - 1.0, left)
 
 
@@ -172,8 +172,8 @@ def _found(
     return found, clipped, starts[clipped] - wanted
 
 
-def _held(value: Floats, entry_end: Ints, exit_end: Ints, actions: Iterable[Action]) -> Floats:
-    """The value of one share bought, through the actions between the panes of entry and exit.
+def held_worth(value: Floats, entry_end: Ints, exit_end: Ints, actions: Iterable[Action]) -> Floats:
+    """What one share bought is worth, through the actions between the panes of entry and exit.
 
     As in `adjust`, a pane that ends at or before ex_at comes before the action.
     """

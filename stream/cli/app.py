@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from stream.cli import (
+    backtest,
     cache,
     demo,
     dlq,
@@ -42,6 +43,7 @@ app.command()(learn.retrain)
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
+app.command()(backtest.backtest)
 app.command()(prove.verify)
 app.command()(explain.explain)
 app.add_typer(dlq.dlq, name="dlq")

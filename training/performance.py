@@ -1,0 +1,118 @@
+"""What a series of daily returns is worth, and how sure one can be of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import e, sqrt
+from statistics import NormalDist
+
+import msgspec
+import numpy as np
+
+from training.labels import Floats
+
+SESSIONS = 252  # a year
+HEAD = ("strategy", "cost a side", "total", "a year", "Sharpe (95 %)", "deflated", "drawdown")
+_EULER = 0.5772156649015329
+_NORMAL = NormalDist()
+
+
+class Performance(msgspec.Struct, frozen=True, kw_only=True):
+    """Returns are fractions of a capital that is topped up or skimmed daily; None: not defined.
+
+    sharpe : a year's, with its 95 % interval. deflated : the probability, 0..1, that it is above
+    what the best of as many tries without skill would show.
+    drawdown : the largest loss from a peak of the summed returns.
+    """
+
+    total: float
+    per_year: float | None
+    volatility: float | None
+    sharpe: float | None
+    sharpe_low: float | None
+    sharpe_high: float | None
+    deflated: float | None
+    drawdown: float
+    worst_day: float
+
+
+def performance(daily: Floats, n_tries: int) -> Performance:
+    """Judge daily returns.
+
+    The interval is Mertens' (2002), for returns that are skewed and have fat tails; `deflated` is
+    the deflated Sharpe ratio of Bailey and Lopez de Prado (2014).
+
+    Parameters
+    ----------
+    n_tries : how many strategies were tried to find this one, at least 1.
+    """
+    summed = np.cumsum(daily)
+    peaks = np.maximum.accumulate(np.append(0.0, summed))
+    n, spread = len(daily), float(daily.std(ddof=1)) if len(daily) > 1 else 0.0
+    found = Performance(
+        total=float(summed[-1]) if n else 0.0,
+        per_year=None,
+        volatility=None,
+        sharpe=None,
+        sharpe_low=None,
+        sharpe_high=None,
+        deflated=None,
+        drawdown=float((peaks - np.append(0.0, summed)).max()),
+        worst_day=float(daily.min()) if n else 0.0,
+    )
+    if n < 3 or spread <= 0.0:
+        return found
+    a_day = float(daily.mean()) / spread
+    error = _standard_error(daily, a_day)
+    year = sqrt(SESSIONS)
+    return msgspec.structs.replace(
+        found,
+        per_year=float(daily.mean()) * SESSIONS,
+        volatility=spread * year,
+        sharpe=a_day * year,
+        sharpe_low=(a_day - 1.96 * error) * year,
+        sharpe_high=(a_day + 1.96 * error) * year,
+        deflated=_NORMAL.cdf((a_day - _best_of(n_tries) / sqrt(n - 1)) / error),
+    )
+
+
+def lines(
+    nets: Mapping[str, Callable[[float], Floats]], costs_bps: Sequence[float], n_tries: int
+) -> list[tuple[str, ...]]:
+    """A row of HEAD for each strategy and cost.
+
+    Parameters
+    ----------
+    nets : daily returns after a cost, a fraction. Only the first strategy was found by trying.
+    """
+    rows = []
+    for i, (name, net) in enumerate(nets.items()):
+        for bps in costs_bps:
+            got = performance(net(bps / 1e4), n_tries if i == 0 else 1)
+            told = [name, f"{bps:g} bp", f"{got.total:.2%}"]
+            if got.sharpe is None or got.deflated is None:
+                told += ["none"] * 3
+            else:
+                told += [
+                    f"{got.per_year:.2%}",
+                    f"{got.sharpe:.2f} ({got.sharpe_low:.2f} to {got.sharpe_high:.2f})",
+                    f"{got.deflated:.3f}",
+                ]
+            rows.append((*told, f"{got.drawdown:.2%}"))
+    return rows
+
+
+def _standard_error(daily: Floats, sharpe: float) -> float:
+    z = (daily - daily.mean()) / daily.std()
+    skew, kurtosis = float((z**3).mean()), float((z**4).mean())
+    variance = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    return sqrt(max(variance, 1e-12) / (len(daily) - 1))
+
+
+def _best_of(n_tries: int) -> float:
+    """Expected largest of so many standard normal draws."""
+    if n_tries < 2:
+        return 0.0
+    return (1.0 - _EULER) * _NORMAL.inv_cdf(1.0 - 1.0 / n_tries) + _EULER * _NORMAL.inv_cdf(
+        1.0 - 1.0 / (n_tries * e)
+    )

@@ -1,0 +1,114 @@
+"""What a backtest trades, out of SQL: each symbol's prices and its actionable signals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any, NamedTuple
+
+import numpy as np
+import psycopg
+
+from stream.errors import Refused
+from stream.events import micros, moment
+from stream.features.adjust import Action
+from training.backtest import Orders, Prices
+from training.labels import LABEL_RULES, Floats, Ints, held_worth
+
+_US = "(extract(epoch FROM {}) * 1000000)::bigint"
+_SIGNALS = f"""
+SELECT symbol, {_US.format("as_of")}, {_US.format("valid_until")},
+    CASE direction WHEN 'BULLISH' THEN 1 WHEN 'BEARISH' THEN -1 ELSE 0 END
+FROM signals
+WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s
+ORDER BY symbol, as_of, revision, signal_id
+"""
+_SETS = "SELECT DISTINCT feature_set FROM signals WHERE as_of >= %(since)s AND as_of < %(until)s"
+# A day is bought at its open, a shorter pane at the mean price of what was traded in it.
+_PANES = f"""
+SELECT DISTINCT ON (bar_start) {_US.format("bar_start")}, {_US.format("bar_end")},
+    CASE WHEN %(at_open)s THEN open ELSE coalesce(notional / nullif(volume, 0), vwap, close) END,
+    adj_close / close
+FROM bars
+WHERE origin = %(origin)s AND symbol = %(symbol)s
+    AND bar_start >= %(since)s AND bar_end <= %(until)s
+ORDER BY bar_start, kafka_ts, topic_id, "partition", "offset"
+"""
+_SYMBOLS = """
+SELECT DISTINCT symbol FROM bars
+WHERE origin = %(origin)s AND bar_start >= %(since)s AND bar_end <= %(until)s ORDER BY 1
+"""
+_ACTIONS = "SELECT symbol, kind, ex_date, value FROM actions"
+_FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Traded(NamedTuple):
+    """By symbol; `orders` only of those with a signal, `prices` only of those with two panes."""
+
+    prices: Mapping[str, Prices]
+    orders: Mapping[str, Orders]
+    without_price: int  # actionable signals of symbols that have no prices
+
+
+def traded(
+    connection: psycopg.Connection, tape: str, since_us: int | None, until_us: int | None
+) -> Traded:
+    """Read what was known and traded in [since, until).
+
+    Raises
+    ------
+    Refused
+        The span holds no prices, or signals of several feature sets.
+    """
+    span = {
+        "since": _FIRST if since_us is None else moment(since_us),
+        "until": _LAST if until_us is None else moment(until_us),
+    }
+    sets = [name for (name,) in connection.execute(_SETS, span)]
+    if len(sets) > 1:
+        raise Refused(f"signals: expected one feature set, got {' and '.join(sorted(sets))}")
+    at_open = bool(sets) and LABEL_RULES[sets[0]].sessions is not None
+    given = {**span, "origin": "bar" if tape == "bars" else "pane", "at_open": at_open}
+    actions = _actions(connection)
+    prices = {}
+    for (symbol,) in connection.execute(_SYMBOLS, given).fetchall():
+        rows = connection.execute(_PANES, {**given, "symbol": symbol}).fetchall()
+        if len(rows) > 1:
+            prices[symbol] = _prices(rows, actions[symbol])
+    if not prices:
+        raise Refused(
+            "prices: expected stored bars or panes in the span, found none; load history or widen "
+            "--since and --until"
+        )
+    orders = _orders(connection.execute(_SIGNALS, span).fetchall())
+    gone = sum(len(each.side) for symbol, each in orders.items() if symbol not in prices)
+    kept = {symbol: each for symbol, each in orders.items() if symbol in prices}
+    return Traded(prices, kept, gone)
+
+
+def _orders(rows: list[tuple[Any, ...]]) -> dict[str, Orders]:
+    by_symbol: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for symbol, *order in rows:
+        by_symbol[symbol].append((order[0], order[1], order[2]))
+    return {
+        symbol: Orders(*np.array(found, dtype=np.int64).T) for symbol, found in by_symbol.items()
+    }
+
+
+def _prices(rows: list[tuple[Any, ...]], actions: list[Action]) -> Prices:
+    start: Ints = np.array([row[0] for row in rows], dtype=np.int64)
+    end: Ints = np.array([row[1] for row in rows], dtype=np.int64)
+    price: Floats = np.array([row[2] for row in rows], dtype=np.float64)
+    if all(row[3] is not None for row in rows):
+        adjusted = price * np.array([row[3] for row in rows], dtype=np.float64)
+        return Prices(start, price, adjusted[1:] / adjusted[:-1])
+    worth = held_worth(price[1:], end[:-1], end[1:], actions) / price[:-1]
+    return Prices(start, price, worth)
+
+
+def _actions(connection: psycopg.Connection) -> defaultdict[str, list[Action]]:
+    found: defaultdict[str, list[Action]] = defaultdict(list)
+    for symbol, kind, ex_date, value in connection.execute(_ACTIONS):
+        found[symbol].append(Action(micros(datetime.combine(ex_date, time(), UTC)), kind, value))
+    return found
