@@ -18,7 +18,7 @@ from stream.cli.times import utc_micros
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
-    from training.backtest import Backtest
+    from training.backtest import Backtest, Rules
     from training.traded import Traded
 
 _COSTS_BPS = (0.0, 2.0, 5.0, 10.0)
@@ -71,7 +71,7 @@ def backtest(
     _show(found, facts, costs, n_tries)
 
 
-def _strategies(told: Traded, rules: Any) -> dict[str, Backtest]:
+def _strategies(told: Traded, rules: Rules) -> dict[str, Backtest]:
     import numpy as np
 
     from training.backtest import Orders, backtest, momentum, n_unfilled, sides

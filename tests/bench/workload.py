@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from pydantic import SecretStr
+from pydantic_core import to_json
 
 from stream.archive.migrate import migrate
 from stream.datasets.dataset import Dataset, Timed
@@ -87,16 +89,8 @@ def _twin(symbol: str) -> str:
 @contextmanager
 def roles(settings: Settings, *names: str, command: list[str] | None = None) -> Iterator[list[int]]:
     """Run roles as processes; yields their pids."""
-    env = {
-        **os.environ,
-        **{
-            f"TAPEWIRE_{name.upper()}": str(
-                value.get_secret_value() if hasattr(value, "get_secret_value") else value
-            )
-            for name, value in settings
-            if value is not None and value != ()
-        },
-    }
+    env = {**os.environ, **{f"TAPEWIRE_{name.upper()}": _told(value) for name, value in settings
+                            if value is not None}}  # fmt: skip
     made = [
         subprocess.Popen(
             command or [sys.executable, "-m", "stream.cli", "worker", "--role", name], env=env
@@ -110,6 +104,14 @@ def roles(settings: Settings, *names: str, command: list[str] | None = None) -> 
             process.send_signal(signal.SIGTERM)
         for process in made:
             process.wait(10)
+
+
+def _told(value: object) -> str:
+    """A setting as the environment has it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    structured = isinstance(value, list | tuple | dict | set | frozenset)
+    return to_json(value).decode() if structured else str(value)
 
 
 def rates_to_the_end(
