@@ -52,8 +52,15 @@ def imported(raw: bytes, sha256: str | None = None) -> tuple[Artifact, dict[str,
         raise ArtifactError(
             f"expected a file of tapewire models export, got something else: {error}"
         ) from None
-    artifact = from_bytes(file.artifact.encode(), sha256 or file.sha256)
-    if (version := with_version(artifact).version) != artifact.version:
+    expected, came = file.sha256 if sha256 is None else sha256, sha256_of(file.artifact.encode())
+    if came != expected:
+        raise ArtifactError(f"expected sha256 {expected}, got {came}; export it again")
+    artifact = from_bytes(file.artifact.encode(), came)
+    try:
+        version = with_version(artifact).version
+    except (ValueError, OverflowError) as error:
+        raise ArtifactError(f"trained_until_us: expected a time, got {error}") from None
+    if version != artifact.version:
         raise ArtifactError(f"expected version {version} of its content, got {artifact.version}")
     ArtifactScorer(artifact)  # its members can be read
     return artifact, file.verdict
@@ -70,18 +77,17 @@ def differences(one: Artifact, other: Artifact) -> list[tuple[str, str, str]]:
 
 
 def _facts(artifact: Artifact) -> dict[str, str]:
-    """Every fact by its path; of the members and the reference distributions only a digest."""
+    """Every fact by its path; of members, feature order and reference distributions a digest."""
     fields = msgspec.to_builtins(artifact)
-    digests = {
-        f"{member['role']} model": sha256_of(member["text"].encode())[:12]
-        for member in fields.pop("members")
-    }
-    drawn = dict(zip(artifact.feature_names, fields.pop("reference"), strict=True))
-    del fields["feature_names"], fields["version"]
-    features = {
-        f"feature {name}": sha256_of(msgspec.json.encode(each))[:12] for name, each in drawn.items()
-    }
-    return {**dict(_flat("", fields)), **digests, **features}
+    digests = {f"{member['role']} model": _digest(member) for member in fields.pop("members")}
+    names, drawn = fields.pop("feature_names"), fields.pop("reference")
+    del fields["version"]
+    features = {f"feature {n}": _digest(each) for n, each in zip(names, drawn, strict=True)}
+    return {**dict(_flat("", fields)), **digests, "feature order": _digest(names), **features}
+
+
+def _digest(value: Any) -> str:
+    return sha256_of(msgspec.json.encode(value))[:12]
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
@@ -91,4 +97,4 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
             for name, inner in value.items()
             for each in _flat(f"{prefix}.{name}".lstrip("."), inner)
         ]
-    return [(prefix, f"{value:.6g}" if isinstance(value, float) else str(value))]
+    return [(prefix, str(value))]

@@ -3,9 +3,9 @@
     signal as_of     first pane from as_of + latency on         first pane from valid_until on
     --|--------------[=== bought at its price ===]---- ... -----[=== sold at its price ===]
 
-Every symbol has the same share of the gross limit, used or not. An actionable signal sets the
-side of its symbol until it is no longer valid, or until the next one does. What is held when
-prices end is sold at the last one.
+Every symbol has the same share of the gross limit, used or not; a position is as many shares as
+that buys at its entry. An actionable signal sets the side of its symbol until it is no longer
+valid, or until the next one does. What is held when prices end is sold at the last one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from stream.features.panes import DAY_US
 from training.labels import Floats, Ints
 
 YEAR_US = 365 * DAY_US
+_ROUNDING = 1e-12
 
 
 class Prices(NamedTuple):
@@ -35,7 +36,7 @@ class Prices(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """Actionable signals of one symbol by as_of; side 1 is long, -1 short."""
+    """Actionable signals of one symbol by as_of, each until it is over. side: 1 long, -1 short."""
 
     as_of_us: Ints
     until_us: Ints
@@ -71,6 +72,11 @@ class Backtest(NamedTuple):
     unfilled: int  # signals over before any pane in which they could be traded
     exposure: float  # mean share of the capital at work, of all pane time
 
+    @property
+    def days_a_year(self) -> int:
+        """365 where weekends are traded, else 252."""
+        return 365 if ((self.day_us // DAY_US + 3) % 7 >= 5).any() else 252
+
     def net(self, cost: float) -> Floats:
         """Each day's return after `cost`, a fraction of every side traded."""
         net: Floats = self.earned - self.borrow - cost * self.turnover
@@ -89,13 +95,22 @@ def sides(prices: Prices, orders: Orders, latency_us: int) -> Ints:
     return held
 
 
+def until_sessions(prices: Prices, orders: Orders, sessions: int, latency_us: int) -> Orders:
+    """Orders that end so many panes after their entry, if they are not over before."""
+    exits = np.searchsorted(prices.start_us, orders.as_of_us + latency_us) + sessions
+    ends = np.append(prices.start_us, np.iinfo(np.int64).max)[np.minimum(exits, len(prices.price))]
+    return orders._replace(until_us=np.minimum(orders.until_us, ends))
+
+
 def momentum(prices: Prices) -> Ints:
-    """The rival: each day on the side of the day before."""
-    day = prices.start_us // DAY_US
-    _, first = np.unique(day, return_index=True)
-    worth = np.multiply.reduceat(np.append(prices.worth, 1.0), first)
-    before = np.concatenate(([0.0], np.sign(worth[:-1] - 1.0)))
-    held = np.repeat(before.astype(np.int64), np.diff(np.append(first, len(day))))
+    """The rival: each day on the side of the day before, from last price to last price."""
+    _, first = np.unique(prices.start_us // DAY_US, return_index=True)
+    grown = _grown(prices)
+    n_of_day = np.diff(np.append(first, len(grown)))
+    last = grown[first + n_of_day - 1]
+    moved = np.diff(last, prepend=grown[0])
+    before = np.where(np.abs(moved) > _ROUNDING * last, np.sign(moved), 0.0)
+    held = np.repeat(np.concatenate(([0.0], before[:-1])), n_of_day).astype(np.int64)
     held[-1] = 0
     return held
 
@@ -113,15 +128,20 @@ def backtest(
     trades: list[Trade] = []
     at_work = total = 0.0
     for symbol, of_symbol in prices.items():
-        side = held[symbol]
+        side, lasts = held[symbol], np.diff(of_symbol.start_us)
         day = np.searchsorted(days, of_symbol.start_us // DAY_US)
-        lasts = np.diff(of_symbol.start_us)
-        np.add.at(earned, day[1:], share * side[:-1] * (of_symbol.worth - 1.0))
-        np.add.at(
-            borrow, day[1:], share * (side[:-1] < 0) * rules.borrow_per_year * lasts / YEAR_US
-        )
-        np.add.at(turnover, day, share * np.abs(np.diff(side, prepend=0)))
-        trades += _trades(symbol, of_symbol, side)
+        grown = _grown(of_symbol)
+        for begin, end in _stays(side):
+            worth = grown[begin : end + 1] / grown[begin]
+            np.add.at(earned, day[begin + 1 : end + 1], share * side[begin] * np.diff(worth))
+            turnover[day[begin]] += share
+            turnover[day[end]] += share * worth[-1]
+            if side[begin] < 0:
+                lent = share * worth[:-1] * lasts[begin:end] * rules.borrow_per_year / YEAR_US
+                np.add.at(borrow, day[begin + 1 : end + 1], lent)
+            at = of_symbol.start_us
+            gain = float(side[begin] * (worth[-1] - 1.0))
+            trades.append(Trade(symbol, int(side[begin]), int(at[begin]), int(at[end]), gain))
         at_work += float(lasts @ np.abs(side[:-1])) * share
         total += float(lasts.sum()) / len(prices)
     return Backtest(
@@ -137,18 +157,12 @@ def n_unfilled(prices: Prices, orders: Orders, latency_us: int) -> int:
     return int((~there | (begins >= orders.until_us)).sum())
 
 
-def _trades(symbol: str, prices: Prices, side: Ints) -> list[Trade]:
-    """Runs of one side, each from its first pane's price to that of the pane that ends it."""
-    changes = np.flatnonzero(np.diff(side, prepend=0))
-    grown = np.concatenate(([1.0], np.cumprod(prices.worth)))
-    return [
-        Trade(
-            symbol,
-            int(side[begin]),
-            int(prices.start_us[begin]),
-            int(prices.start_us[end]),
-            float(side[begin] * (grown[end] / grown[begin] - 1.0)),
-        )
-        for begin, end in pairwise(changes)
-        if side[begin]
-    ]
+def _stays(side: Ints) -> list[tuple[int, int]]:
+    """Runs of panes on one side: the first, and the one whose price ends it."""
+    changes = np.flatnonzero(np.diff(side, prepend=0)).tolist()
+    return [(begin, end) for begin, end in pairwise(changes) if side[begin]]
+
+
+def _grown(prices: Prices) -> Floats:
+    """What a unit of money in the first pane is worth in each."""
+    return np.concatenate(([1.0], np.cumprod(prices.worth)))

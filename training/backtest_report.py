@@ -14,7 +14,8 @@ from training.page import figure, heading, page, table
 from training.performance import HEAD, lines
 
 NOTES = (
-    "Capital is topped up or skimmed daily: returns add up, they do not compound.",
+    "A position is as many shares as its share of the first capital buys: returns add up, they "
+    "do not compound.",
     "Only symbols with stored prices are traded: what was delisted before the history was "
     "loaded is missing, and its losses with it.",
     "A signal is traded at the price of the next whole pane; the market is taken to bear it.",
@@ -34,7 +35,7 @@ def html_report(
     return page(
         title,
         [
-            table(HEAD, lines({name: one.net for name, one in found.items()}, costs_bps, n_tries)),
+            table(HEAD, lines(found, costs_bps, n_tries)),
             table(("", ""), facts),
             "<ul>" + "".join(f"<li>{note}</li>" for note in NOTES) + "</ul>",
             _equity(found, cost_bps),

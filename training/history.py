@@ -155,6 +155,10 @@ class History:
         query = 'SELECT topic, max(next_offset) FROM positions WHERE "partition" = %s GROUP BY 1'
         return dict(self._connection.execute(query, [partition]).fetchall())
 
+    def n_models(self) -> int:
+        """How many models were ever stored."""
+        return int(self._one("SELECT count(*) FROM ml_models"))
+
     def traded(self, since_us: int | None, until_us: int | None) -> Traded:
         """Prices and actionable signals of a span."""
         return traded(self._connection, self._tape.table, since_us, until_us)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import e, sqrt
 from statistics import NormalDist
 
 import msgspec
 import numpy as np
 
+from training.backtest import Backtest
 from training.labels import Floats
 
-SESSIONS = 252  # a year
 HEAD = ("strategy", "cost a side", "total", "a year", "Sharpe (95 %)", "deflated", "drawdown")
 _EULER = 0.5772156649015329
 _NORMAL = NormalDist()
@@ -36,7 +36,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     worst_day: float
 
 
-def performance(daily: Floats, n_tries: int) -> Performance:
+def performance(daily: Floats, n_tries: int, days_a_year: int = 252) -> Performance:
     """Judge daily returns.
 
     The interval is Mertens' (2002), for returns that are skewed and have fat tails; `deflated` is
@@ -60,14 +60,14 @@ def performance(daily: Floats, n_tries: int) -> Performance:
         drawdown=float((peaks - np.append(0.0, summed)).max()),
         worst_day=float(daily.min()) if n else 0.0,
     )
-    if n < 3 or spread <= 0.0:
+    if n < 3 or spread <= 1e-12 * float(np.abs(daily).max()):
         return found
     a_day = float(daily.mean()) / spread
     error = _standard_error(daily, a_day)
-    year = sqrt(SESSIONS)
+    year = sqrt(days_a_year)
     return msgspec.structs.replace(
         found,
-        per_year=float(daily.mean()) * SESSIONS,
+        per_year=float(daily.mean()) * days_a_year,
         volatility=spread * year,
         sharpe=a_day * year,
         sharpe_low=(a_day - 1.96 * error) * year,
@@ -77,18 +77,13 @@ def performance(daily: Floats, n_tries: int) -> Performance:
 
 
 def lines(
-    nets: Mapping[str, Callable[[float], Floats]], costs_bps: Sequence[float], n_tries: int
+    found: Mapping[str, Backtest], costs_bps: Sequence[float], n_tries: int
 ) -> list[tuple[str, ...]]:
-    """A row of HEAD for each strategy and cost.
-
-    Parameters
-    ----------
-    nets : daily returns after a cost, a fraction. Only the first strategy was found by trying.
-    """
+    """A row of HEAD for each strategy and cost; only the first strategy was found by trying."""
     rows = []
-    for i, (name, net) in enumerate(nets.items()):
+    for i, (name, one) in enumerate(found.items()):
         for bps in costs_bps:
-            got = performance(net(bps / 1e4), n_tries if i == 0 else 1)
+            got = performance(one.net(bps / 1e4), n_tries if i == 0 else 1, one.days_a_year)
             told = [name, f"{bps:g} bp", f"{got.total:.2%}"]
             if got.sharpe is None or got.deflated is None:
                 told += ["none"] * 3

@@ -14,11 +14,13 @@ from training.labels import Floats
 from training.page import confusion as confusion_figure
 from training.page import figure, heading, page, reliability, table
 from training.rows import TrainingTable
+from training.splits import Rows
 from training.train import Trained
 
 _BINS = 10
 _SHOWN = 25  # features
 _SMOOTH = 20  # days
+_POINTS = 200  # of a curve
 _SAYS = {
     "PASS": "It may serve.",
     "WARN": "It may serve, with doubts.",
@@ -98,7 +100,7 @@ def _confusion(judged: Judged) -> str:
 
 def _reliability(judged: Judged) -> str:
     top, right = judged.p.max(axis=1), judged.p.argmax(axis=1) == judged.y
-    bins = [b for b in np.array_split(np.argsort(top, kind="stable"), _BINS) if len(b)]
+    bins = _tenths(top)
     return reliability(
         [float(top[b].mean()) for b in bins],
         [float(right[b].mean()) for b in bins],
@@ -106,16 +108,25 @@ def _reliability(judged: Judged) -> str:
     )
 
 
+def _tenths(values: Floats) -> list[Rows]:
+    """Row numbers of about ten groups from the lowest values to the highest; equals together."""
+    edges = np.unique(np.quantile(values, np.arange(1, _BINS) / _BINS))
+    group = np.searchsorted(edges, values, side="right")
+    return [np.flatnonzero(group == each) for each in np.unique(group)]
+
+
 def _operating(judged: Judged) -> str:
     """ROC of each side against the rest."""
     drawn = go.Figure()
     drawn.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="chance", line={"dash": "dot"})
     for side in (0, 2):
-        is_it = (judged.y == side)[np.argsort(-judged.p[:, side], kind="stable")]
-        hits = np.cumsum(is_it) / max(1, is_it.sum())
-        false = np.cumsum(~is_it) / max(1, (~is_it).sum())
-        shown = np.unique(np.linspace(0, len(is_it) - 1, 200).astype(int))
+        order = np.argsort(-judged.p[:, side], kind="stable")
+        is_it = (judged.y == side)[order]
+        told_apart = np.append(np.diff(judged.p[order, side]) != 0.0, True)
+        hits = np.append(0.0, np.cumsum(is_it)[told_apart] / max(1, is_it.sum()))
+        false = np.append(0.0, np.cumsum(~is_it)[told_apart] / max(1, (~is_it).sum()))
         area = float(np.trapezoid(hits, false))
+        shown = np.unique(np.linspace(0, len(hits) - 1, _POINTS).astype(int))
         drawn.add_scatter(
             x=false[shown], y=hits[shown], mode="lines", name=f"{CLASSES[side]}, area {area:.3f}"
         )
@@ -124,25 +135,28 @@ def _operating(judged: Judged) -> str:
 
 def _deciles(judged: Judged) -> str:
     """What followed, by tenths of the score; the bars' lines are two standard errors."""
-    tenths = np.array_split(np.argsort(judged.score, kind="stable"), _BINS)
-    bps = [1e4 * judged.forward_return[tenth] for tenth in tenths]
+    bps = [1e4 * judged.forward_return[tenth] for tenth in _tenths(judged.score)]
     drawn = go.Figure(
         go.Bar(
-            x=list(range(1, _BINS + 1)),
+            x=list(range(1, len(bps) + 1)),
             y=[each.mean() for each in bps],
             error_y={"array": [2 * each.std() / len(each) ** 0.5 for each in bps]},
         )
     )
-    return figure(drawn, "Mean return by tenths of the score", "tenth, lowest first", "bp")
+    return figure(drawn, "Mean return by tenths of the score", "lowest first", "bp")
 
 
 def _daily(judged: Judged) -> str:
-    of_day = days(judged.as_of_us)
-    when = [moment(int(judged.as_of_us[day[0]])).date() for day in of_day]
-    ics = np.array([_rank_ic(judged.score[day], judged.forward_return[day]) for day in of_day])
+    """Of the days on which scores and returns differ."""
+    of_day = [
+        (moment(int(judged.as_of_us[day[0]])).date(), ic)
+        for day in days(judged.as_of_us)
+        if np.isfinite(ic := _rank_ic(judged.score[day], judged.forward_return[day]))
+    ]
+    when, ics = [day for day, _ in of_day], np.array([ic for _, ic in of_day])
     drawn = go.Figure(go.Bar(x=when, y=ics, name="day"))
     if len(ics) >= _SMOOTH:
-        mean = np.convolve(np.nan_to_num(ics), np.ones(_SMOOTH) / _SMOOTH, "valid")
+        mean = np.convolve(ics, np.ones(_SMOOTH) / _SMOOTH, "valid")
         drawn.add_scatter(x=when[_SMOOTH - 1 :], y=mean, mode="lines", name=f"mean of {_SMOOTH}")
     return figure(drawn, "Rank IC by day", "", "rank IC")
 
@@ -153,7 +167,8 @@ def _by_symbol(judged: Judged) -> list[tuple[str, str, str, str]]:
         own = judged.symbol == symbol
         right = (judged.p[own].argmax(axis=1) == judged.y[own]).mean()
         ic = _rank_ic(judged.score[own], judged.forward_return[own])
-        found.append((str(symbol), f"{own.sum():,}", f"{right:.3f}", f"{ic:.3f}"))
+        told = f"{ic:.3f}" if np.isfinite(ic) else "none"
+        found.append((str(symbol), f"{own.sum():,}", f"{right:.3f}", told))
     return found
 
 

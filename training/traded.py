@@ -17,14 +17,19 @@ from training.backtest import Orders, Prices
 from training.labels import LABEL_RULES, Floats, Ints, held_worth
 
 _US = "(extract(epoch FROM {}) * 1000000)::bigint"
+# A revision stands until the next one of its key is known.
 _SIGNALS = f"""
-SELECT symbol, {_US.format("as_of")}, {_US.format("valid_until")},
+WITH standing AS (
+    SELECT *, lead(as_of) OVER (PARTITION BY symbol, signal_key ORDER BY revision) AS replaced_at
+    FROM signals
+)
+SELECT symbol, {_US.format("as_of")}, {_US.format("valid_until")}, {_US.format("replaced_at")},
     CASE direction WHEN 'BULLISH' THEN 1 WHEN 'BEARISH' THEN -1 ELSE 0 END
-FROM signals
+FROM standing
 WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s
 ORDER BY symbol, as_of, revision, signal_id
 """
-_SETS = "SELECT DISTINCT feature_set FROM signals WHERE as_of >= %(since)s AND as_of < %(until)s"
+_SETS = "SELECT DISTINCT policy->>'feature_set' FROM policies"
 # A day is bought at its open, a shorter pane at the mean price of what was traded in it.
 _PANES = f"""
 SELECT DISTINCT ON (bar_start) {_US.format("bar_start")}, {_US.format("bar_end")},
@@ -39,15 +44,22 @@ _SYMBOLS = """
 SELECT DISTINCT symbol FROM bars
 WHERE origin = %(origin)s AND bar_start >= %(since)s AND bar_end <= %(until)s ORDER BY 1
 """
-_ACTIONS = "SELECT symbol, kind, ex_date, value FROM actions"
+_ACTIONS = """
+SELECT symbol, kind, ex_date, value FROM actions ORDER BY kafka_ts, topic_id, "partition", "offset"
+"""
+_NEVER = np.iinfo(np.int64).max
 _FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Traded(NamedTuple):
-    """By symbol; `orders` only of those with a signal, `prices` only of those with two panes."""
+    """By symbol; `orders` only of those with a signal, `prices` only of those with two panes.
+
+    sessions : panes that a signal of this feature set is held for; None: until it is not valid.
+    """
 
     prices: Mapping[str, Prices]
     orders: Mapping[str, Orders]
+    sessions: int | None
     without_price: int  # actionable signals of symbols that have no prices
 
 
@@ -65,32 +77,40 @@ def traded(
         "since": _FIRST if since_us is None else moment(since_us),
         "until": _LAST if until_us is None else moment(until_us),
     }
-    sets = [name for (name,) in connection.execute(_SETS, span)]
-    if len(sets) > 1:
-        raise Refused(f"signals: expected one feature set, got {' and '.join(sorted(sets))}")
-    at_open = bool(sets) and LABEL_RULES[sets[0]].sessions is not None
-    given = {**span, "origin": "bar" if tape == "bars" else "pane", "at_open": at_open}
+    sets = [name for (name,) in connection.execute(_SETS)]
+    if len(sets) != 1 or sets[0] not in LABEL_RULES:
+        raise Refused(
+            f"policies: expected one feature set of {', '.join(LABEL_RULES)}, got "
+            f"{' and '.join(map(str, sets)) or 'none'}"
+        )
+    sessions = LABEL_RULES[sets[0]].sessions
+    origin = "bar" if tape == "bars" else "pane"
+    given = {**span, "origin": origin, "at_open": sessions is not None}
     actions = _actions(connection)
     prices = {}
     for (symbol,) in connection.execute(_SYMBOLS, given).fetchall():
         rows = connection.execute(_PANES, {**given, "symbol": symbol}).fetchall()
         if len(rows) > 1:
-            prices[symbol] = _prices(rows, actions[symbol])
+            prices[symbol] = _prices(rows, actions.get(symbol, []))
     if not prices:
         raise Refused(
-            "prices: expected stored bars or panes in the span, found none; load history or widen "
-            "--since and --until"
+            "prices: expected two stored bars or panes of a symbol in the span, found none; load "
+            "history or widen --since and --until"
         )
-    orders = _orders(connection.execute(_SIGNALS, span).fetchall())
+    orders = _orders(connection.execute(_SIGNALS, span).fetchall(), sessions is not None)
     gone = sum(len(each.side) for symbol, each in orders.items() if symbol not in prices)
     kept = {symbol: each for symbol, each in orders.items() if symbol in prices}
-    return Traded(prices, kept, gone)
+    return Traded(prices, kept, sessions, gone)
 
 
-def _orders(rows: list[tuple[Any, ...]]) -> dict[str, Orders]:
+def _orders(rows: list[tuple[Any, ...]], by_sessions: bool) -> dict[str, Orders]:
     by_symbol: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for symbol, *order in rows:
-        by_symbol[symbol].append((order[0], order[1], order[2]))
+    for symbol, as_of, valid_until, replaced_at, side in rows:
+        ends = [
+            _NEVER if by_sessions else valid_until,
+            _NEVER if replaced_at is None else replaced_at,
+        ]
+        by_symbol[symbol].append((as_of, min(ends), side))
     return {
         symbol: Orders(*np.array(found, dtype=np.int64).T) for symbol, found in by_symbol.items()
     }
@@ -107,8 +127,13 @@ def _prices(rows: list[tuple[Any, ...]], actions: list[Action]) -> Prices:
     return Prices(start, price, worth)
 
 
-def _actions(connection: psycopg.Connection) -> defaultdict[str, list[Action]]:
-    found: defaultdict[str, list[Action]] = defaultdict(list)
+def _actions(connection: psycopg.Connection) -> dict[str, list[Action]]:
+    """As the engine knows them: the last record of a symbol's day and kind."""
+    known: dict[tuple[str, int, str], Action] = {}
     for symbol, kind, ex_date, value in connection.execute(_ACTIONS):
-        found[symbol].append(Action(micros(datetime.combine(ex_date, time(), UTC)), kind, value))
+        ex_at = micros(datetime.combine(ex_date, time(), UTC))
+        known[symbol, ex_at, kind] = Action(ex_at, kind, value)
+    found: defaultdict[str, list[Action]] = defaultdict(list)
+    for (symbol, _, _), action in known.items():
+        found[symbol].append(action)
     return found

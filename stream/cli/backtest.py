@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.cli.extras import needs
+from stream.cli.files import ReportOption
 from stream.cli.run import JsonFlag
 from stream.cli.times import utc_micros
 from stream.settings import read_settings
@@ -30,12 +30,13 @@ def backtest(
     until: Annotated[datetime | None, typer.Option(help="as_of to stop before, UTC.")] = None,
     cost_bps: Annotated[float, typer.Option(min=0.0, help="Of each side of a trade.")] = 5.0,
     borrow_bps: Annotated[float, typer.Option(min=0.0, help="Of a short's value, a year.")] = 50.0,
-    latency_s: Annotated[float, typer.Option(min=0.0, help="From as_of to an order.")] = 1.0,
+    latency_s: Annotated[float, typer.Option(min=0, max=86_400, help="Of an order.")] = 1.0,
     gross: Annotated[float, typer.Option(min=0.01, help="Limit, in units of capital.")] = 1.0,
     tries: Annotated[
-        int | None, typer.Option(min=1, help="Strategies tried; default: models stored.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Strategies tried; default: models stored."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
+    report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """What the actionable signals would have earned, as they were known, after costs.
@@ -45,7 +46,6 @@ def backtest(
 
     Example: tapewire backtest --since 2024-03-01 --cost-bps 2 --report backtest.html
     """
-    from models.registry import Registry
     from stream.cli.demo import last_demo_database
     from training.backtest import Rules
     from training.history import open_history
@@ -55,9 +55,9 @@ def backtest(
             from training.backtest_report import html_report
     rules = Rules(gross, round(latency_s * 1e6), borrow_bps / 1e4)
     with last_demo_database(read_settings()) as (dsn, schema):
-        n_tries = tries or max(1, len(Registry(dsn, schema).list()))
         with open_history(dsn, schema) as history:
             told = history.traded(utc_micros(since), utc_micros(until))
+            n_tries = tries or max(1, history.n_models())
     found = _strategies(told, rules)
     facts = _facts(found[_STRATEGY], told, n_tries)
     costs = sorted({*_COSTS_BPS, cost_bps})
@@ -74,10 +74,15 @@ def backtest(
 def _strategies(told: Traded, rules: Rules) -> dict[str, Backtest]:
     import numpy as np
 
-    from training.backtest import Orders, backtest, momentum, n_unfilled, sides
+    from training.backtest import Orders, backtest, momentum, n_unfilled, sides, until_sessions
 
     none = Orders(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
     orders = {symbol: told.orders.get(symbol, none) for symbol in told.prices}
+    if told.sessions is not None:
+        orders = {
+            symbol: until_sessions(told.prices[symbol], each, told.sessions, rules.latency_us)
+            for symbol, each in orders.items()
+        }
     held = {s: sides(each, orders[s], rules.latency_us) for s, each in told.prices.items()}
     gone = sum(n_unfilled(each, orders[s], rules.latency_us) for s, each in told.prices.items())
     hold = {s: np.append(np.ones(len(each.worth), dtype=np.int64), 0)
@@ -97,7 +102,8 @@ def _facts(one: Backtest, told: Traded, n_tries: int) -> dict[str, float | None]
     return {
         "symbols": len(told.prices),
         "days": len(one.day_us),
-        "actionable signals": sum(len(each.side) for each in told.orders.values()),
+        "actionable signals": sum(len(each.side) for each in told.orders.values())
+        + told.without_price,
         "not tradable in time": one.unfilled,
         "trades": n,
         "won before costs": sum(trade.earned > 0 for trade in one.trades) / n if n else None,
@@ -115,7 +121,9 @@ def _figures(found: dict[str, Backtest], costs: list[float], n_tries: int) -> di
     return {
         name: {
             f"{bps:g}": msgspec.to_builtins(
-                performance(one.net(bps / 1e4), n_tries if name == _STRATEGY else 1)
+                performance(
+                    one.net(bps / 1e4), n_tries if name == _STRATEGY else 1, one.days_a_year
+                )
             )
             for bps in costs
         }
@@ -129,7 +137,7 @@ def _show(
     from training.performance import HEAD, lines
 
     table = Table(*HEAD)
-    for row in lines({name: one.net for name, one in found.items()}, costs, n_tries):
+    for row in lines(found, costs, n_tries):
         table.add_row(*row)
     console = Console()
     console.print(table)

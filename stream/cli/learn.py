@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stream.cli.extras import needs
+from stream.cli.files import ReportOption
 from stream.cli.models import announce
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from training.train import Trained
 
 
+_POLICY = (
+    "namespace", "mode", "feature_set", "tape", "calendar", "lateness_s", "max_ahead_s",
+    "feed_delay_s", "scoring_delay_s", "staleness_s", "confidence", "model_max_age_days",
+    "score_every_tick", "require_instruments", "rules_may_act",
+)  # fmt: skip
+
+
 class ModelRefused(TapewireError):
     """The gates refused the model; the message holds their reason."""
 
@@ -30,7 +39,7 @@ class ModelRefused(TapewireError):
 def retrain(
     promote: Annotated[bool, typer.Option(help="Make it champion if its gates pass.")] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="HTML page to write, refused or not.")] = None,
+    report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the namespace's stored history, judge, store; exit code 3 when refused.
@@ -54,13 +63,9 @@ def retrain_and_announce(
         with needs("retrain --report", "train"):
             from training.report import html_report
 
-    def judged(trained: Trained, rows: TrainingTable) -> None:
-        if report is not None:
-            command = f"TAPEWIRE_NAMESPACE={settings.namespace} tapewire retrain --seed {seed}"
-            report.write_text(html_report(trained, rows, command), "utf-8")
-
-    with step_progress("retrain") as progress:
-        try:
+    told: list[tuple[Trained, TrainingTable]] = []
+    try:
+        with step_progress("retrain") as progress:
             result = train(
                 settings.database.get_secret_value(),
                 settings.namespace,
@@ -69,12 +74,16 @@ def retrain_and_announce(
                 promote=promote,
                 actor=getpass.getuser(),
                 progress=progress,
-                judged=judged,
+                judged=lambda *given: told.append(given),
             )
-        except TrainingRefused as error:
-            raise ModelRefused(f"model refused: {error}") from error
-    if promote:
-        announce(settings, "champion")
+        if promote:
+            announce(settings, "champion")
+    except TrainingRefused as error:
+        raise ModelRefused(f"model refused: {error}") from error
+    finally:
+        if report is not None:
+            for trained, rows in told:
+                report.write_text(html_report(trained, rows, _again(settings, seed)), "utf-8")
     return {
         "version": result.version,
         "promoted": promote,
@@ -82,6 +91,16 @@ def retrain_and_announce(
         "verdict": result.verdict,
         "metrics": result.metrics,
     }
+
+
+def _again(settings: Settings, seed: int) -> str:
+    """The command that trains the same on the same history."""
+    given = [
+        f"TAPEWIRE_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
+        for name in _POLICY
+        if name in settings.model_fields_set
+    ]
+    return " ".join([*given, f"tapewire retrain --seed {seed}"])
 
 
 def _told(result: dict[str, Any]) -> str:

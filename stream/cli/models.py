@@ -18,6 +18,7 @@ from rich.table import Table
 from models.artifact import ArtifactError, sha256_of, to_bytes
 from models.exchange import differences, exported, imported
 from models.registry import Registry
+from stream.cli.files import in_a_folder
 from stream.cli.run import JsonFlag
 from stream.errors import Refused, Unavailable
 from stream.events import ModelChanged, encode
@@ -115,7 +116,7 @@ def rollback(
 @models.command("export")
 def export_model(
     version: Version,
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    out: Annotated[Path, typer.Option(help="File to write.", callback=in_a_folder)],
     as_json: JsonFlag = False,
 ) -> None:
     """One model with its verdict as a file; prints the sha256 to import it by.

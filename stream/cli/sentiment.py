@@ -16,6 +16,7 @@ from rich.table import Table
 from models.sentiment.model import label as called
 from models.sentiment.model import load_sentiment_model
 from stream.cli.extras import needs
+from stream.cli.files import ReportOption
 from stream.cli.learn import ModelRefused
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
@@ -106,7 +107,7 @@ def evaluate(
     only_held: Annotated[
         bool, typer.Option("--held-out", help="Only rows that `train --data` does not learn from.")
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
+    report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Accuracy, macro F1, calibration and grades of a model on labelled texts.

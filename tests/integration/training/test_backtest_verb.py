@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from stream.archive.migrate import migrate
+from stream.events import micros
 from tests.fix_namespace import drop_schema
-from tests.integration.sql.rows import MINUTE, Row, at, bar, connect, insert, signal
+from tests.integration.sql.rows import MINUTE, Row, at, bar, connect, insert, place, signal
 from tests.integration.training.test_model_verbs import tapewire
 from training.history import open_history
 
@@ -22,11 +23,16 @@ pytestmark = pytest.mark.stack
 def db(timescale: str, namespace: str) -> Iterator[psycopg.Connection]:
     migrate(timescale, namespace)
     with connect(timescale, namespace) as connection:
-        connection.execute(
-            "INSERT INTO policies (policy_id, policy) VALUES ('p', '{\"tape\": \"ticks\"}')"
-        )
+        policy(connection, tape="ticks", feature_set="intraday")
         yield connection
     drop_schema(timescale, namespace)
+
+
+def policy(connection: psycopg.Connection, **rules: str) -> None:
+    connection.execute("DELETE FROM policies")
+    connection.execute(
+        "INSERT INTO policies (policy_id, policy) VALUES ('p', %s)", [json.dumps(rules)]
+    )
 
 
 def pane(symbol: str, minutes: float, price: float, **more: object) -> Row:
@@ -58,15 +64,77 @@ def test_signals_are_traded_as_they_were_known(
     done = tapewire(timescale, namespace, "backtest", "--json", "--report", str(page))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["symbols"], found["trades"], found["not tradable in time"]) == (2, 1, 1)
+    assert (found["symbols"], found["trades"]) == (2, 1)
+    assert (found["actionable signals"], found["not tradable in time"]) == (2, 1)
     assert found["mean time held, s"] == 180.0
-    assert found["strategies"]["signals"]["0"]["total"] == pytest.approx(
-        ((99 / 101 - 1) + (49.5 / 99 - 1) + (52 / 49.5 - 1)) / 2
-    )
+    assert found["strategies"]["signals"]["0"]["total"] == pytest.approx((52 / 101 - 1) / 2)
     assert "BBB" not in page.read_text()[page.read_text().index("By symbol") :]
     shown = tapewire(timescale, namespace, "backtest", "--cost-bps", "7").stdout
     assert "7 bp" in shown
     assert "break-even cost a side, bp: -" in shown
+
+
+def test_a_revision_stands_until_the_next_one(
+    db: psycopg.Connection, timescale: str, namespace: str
+) -> None:
+    insert(db, "bars", [pane("AAA", i, 100.0) for i in range(9)])
+    insert(db, "signals", [
+        signal("k1", "AAA", at(0.5), valid_until=at(8)),
+        signal("k1", "AAA", at(3.5), valid_until=at(9), revision=2, actionable=False),
+        signal("k2", "AAA", at(5.5), valid_until=at(6.5), direction="BEARISH"),
+    ])  # fmt: skip
+    with open_history(timescale, namespace) as history:
+        orders = history.traded(None, None).orders["AAA"]
+    ends = [micros(at(minutes)) for minutes in (3.5, 6.5)]
+    assert (orders.until_us.tolist(), orders.side.tolist()) == (ends, [1, -1])
+
+
+def test_a_split_stored_twice_splits_once(
+    db: psycopg.Connection, timescale: str, namespace: str
+) -> None:
+    night = 10 * 60.0  # minutes from T0 to midnight
+    insert(db, "bars", [pane("AAA", night - 1, 100.0), pane("AAA", night, 50.0)])
+    split = {"symbol": "AAA", "kind": "split", "value": 2.0, "ex_date": "2024-03-06",
+             "announced_at": at(0)}  # fmt: skip
+    insert(db, "actions", [{**split, **place(at(0))}, {**split, **place(at(1))}])
+    with open_history(timescale, namespace) as history:
+        assert history.traded(None, None).prices["AAA"].worth.tolist() == [1.0]
+
+
+def test_days_are_bought_at_their_open_and_held_for_a_session(
+    db: psycopg.Connection, timescale: str, namespace: str
+) -> None:
+    policy(db, tape="bars", feature_set="daily")
+    opens, adjusted = [100.0, 102.0, 51.0, 51.0], [0.5, 0.5, 1.0, 1.0]
+    day = 24 * 60.0
+    insert(db, "bars", [
+        bar("AAA", at(i * day), 2 * price, open=price, adj_close=2 * price * factor,
+            bar_start=at(i * day - 390))
+        for i, (price, factor) in enumerate(zip(opens, adjusted, strict=True))
+    ])  # fmt: skip
+    with open_history(timescale, namespace) as history:
+        told = history.traded(None, None)
+    assert (told.orders, told.sessions) == ({}, 1)
+    assert told.prices["AAA"].price.tolist() == opens
+    assert told.prices["AAA"].worth == pytest.approx([1.02, 1.0, 1.0])
+
+    none = tapewire(timescale, namespace, "backtest", "--json")
+    assert json.loads(none.stdout)["trades"] == 0
+    insert(db, "signals", [signal("k", "AAA", at(0), valid_until=at(60))])
+    done = tapewire(timescale, namespace, "backtest", "--json")
+    found = json.loads(done.stdout)
+    assert (found["trades"], found["mean time held, s"]) == (1, day * 60)
+    assert found["strategies"]["signals"]["0"]["total"] == pytest.approx(51 / 51 - 1)
+
+
+def test_a_report_into_no_folder_is_refused_at_the_start(
+    db: psycopg.Connection, timescale: str, namespace: str, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "none" / "page.html")
+    for verb in (("backtest",), ("retrain",)):
+        done = tapewire(timescale, namespace, *verb, "--report", nowhere)
+        assert done.returncode == 2
+        assert "expected an existing folder" in done.stderr
 
 
 def test_a_span_without_prices_is_refused(
@@ -74,4 +142,4 @@ def test_a_span_without_prices_is_refused(
 ) -> None:
     done = tapewire(timescale, namespace, "backtest", "--since", "2024-03-05")
     assert done.returncode == 2
-    assert "expected stored bars or panes in the span, found none" in done.stderr
+    assert "expected two stored bars or panes of a symbol in the span" in done.stderr

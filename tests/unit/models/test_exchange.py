@@ -46,9 +46,16 @@ def test_a_damaged_file_is_refused(artifact, damage, why):
         imported(damage(exported(artifact, VERDICT)))
 
 
-def test_another_file_than_the_hash_names_is_refused(artifact):
-    with pytest.raises(ArtifactError, match="expected sha256 " + "0" * 64):
-        imported(exported(artifact, VERDICT), "0" * 64)
+@pytest.mark.parametrize("pinned", ["0" * 64, ""])
+def test_another_file_than_the_hash_names_is_refused(artifact, pinned):
+    with pytest.raises(ArtifactError, match=f"expected sha256 {pinned}, got"):
+        imported(exported(artifact, VERDICT), pinned)
+
+
+def test_a_time_that_no_calendar_has_is_refused(artifact):
+    strange = msgspec.structs.replace(artifact, trained_until_us=10**20)
+    with pytest.raises(ArtifactError, match="expected a time"):
+        imported(exported(strange, VERDICT))
 
 
 def test_a_member_that_cannot_be_read_is_refused(artifact):
@@ -64,10 +71,13 @@ def test_only_what_differs_is_told(artifact):
         artifact,
         seed=artifact.seed + 1,
         feature_names=(*NAMES[:-1], "e"),
-        metrics={**artifact.metrics, "ic": 0.25},
+        metrics={**artifact.metrics, "ic": 0.1234567, "mcc": 0.12345671},
     )
+    nearly = msgspec.structs.replace(other, metrics={**other.metrics, "mcc": 0.12345672})
+    assert differences(other, nearly) == [("metrics.mcc", "0.12345671", "0.12345672")]
     found = {what: (one, two) for what, one, two in differences(artifact, other)}
     assert found["seed"] == ("0", "1")
-    assert found["metrics.ic"][1] == "0.25"
+    assert found["metrics.ic"][1] == "0.1234567"
+    assert "feature order" in found
     assert found["feature d"][1] == found["feature e"][0] == "none"
     assert "threshold" not in found

@@ -8,7 +8,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from training.performance import SESSIONS, lines, performance
+from stream.features.panes import DAY_US
+from training.backtest import Backtest
+from training.performance import lines, performance
 
 
 def test_known_figures():
@@ -17,11 +19,22 @@ def test_known_figures():
     assert found.drawdown == pytest.approx(0.02)
     assert found.worst_day == -0.02
     spread = np.array([0.01, -0.02, 0.03, 0.0]).std(ddof=1)
-    assert found.sharpe == pytest.approx(0.005 / spread * sqrt(SESSIONS))
+    assert found.sharpe == pytest.approx(0.005 / spread * sqrt(252))
     assert found.sharpe_low < found.sharpe < found.sharpe_high
 
 
-@pytest.mark.parametrize("daily", [[], [0.01], [0.0, 0.0, 0.0]])
+def test_mertens_interval_worked_by_hand():
+    # Two outcomes, -1 once and 2 nine times, give skew -8/3 and kurtosis 73/9 exactly.
+    daily = np.array([-1.0] + [2.0] * 9)
+    found = performance(daily, 1, days_a_year=1)
+    ratio = 1.7 / daily.std(ddof=1)
+    error = sqrt((1 + 8 / 3 * ratio + (73 / 9 - 1) / 4 * ratio**2) / 9)
+    assert found.sharpe == pytest.approx(ratio)
+    assert found.sharpe_high - found.sharpe_low == pytest.approx(2 * 1.96 * error)
+    assert found.deflated == pytest.approx(NormalDist().cdf(ratio / error))
+
+
+@pytest.mark.parametrize("daily", [[], [0.01], [0.0, 0.0, 0.0], [0.1] * 7])
 def test_without_spread_there_is_no_ratio(daily):
     found = performance(np.array(daily, dtype=float), 1)
     assert (found.sharpe, found.deflated, found.per_year) == (None, None, None)
@@ -30,7 +43,7 @@ def test_without_spread_there_is_no_ratio(daily):
 
 def test_the_interval_holds_the_true_ratio_as_often_as_it_says():
     draw = np.random.default_rng(0)
-    true = 0.1 * sqrt(SESSIONS)
+    true = 0.1 * sqrt(252)
     inside = 0
     for _ in range(400):
         daily = draw.standard_t(6, 250) * sqrt(4 / 6) * 0.01 + 0.001
@@ -61,9 +74,18 @@ def test_one_try_is_the_probability_of_a_ratio_above_zero():
 
 def test_a_row_for_each_strategy_and_cost_and_only_the_first_was_tried_for():
     daily = np.random.default_rng(3).normal(0.001, 0.01, 100)
-    rows = lines({"a": lambda cost: daily - cost, "b": lambda cost: daily - cost}, [0.0, 5.0], 20)
+    days, nothing = np.arange(100) * DAY_US, np.zeros(100)
+    one = Backtest(days, daily, nothing, nothing + 1, (), 0, 0.0)
+    rows = lines({"a": one, "b": one}, [0.0, 5.0], 20)
     assert [row[:2] for row in rows] == [
         ("a", "0 bp"), ("a", "5 bp"), ("b", "0 bp"), ("b", "5 bp"),
     ]  # fmt: skip
     assert rows[0][4] == rows[2][4]
     assert float(rows[0][5]) < float(rows[2][5])
+
+
+def test_days_a_year_are_those_that_are_traded():
+    nothing = np.zeros(5)
+    week = np.arange(4, 9) * DAY_US  # from Monday, 1970-01-05, on
+    assert Backtest(week, nothing, nothing, nothing, (), 0, 0.0).days_a_year == 252
+    assert Backtest(week + DAY_US, nothing, nothing, nothing, (), 0, 0.0).days_a_year == 365

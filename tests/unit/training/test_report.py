@@ -1,6 +1,7 @@
 """The page of a training run: the gates first, every name as text, nothing from the network."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,3 +44,16 @@ def test_a_refused_model_has_a_page_that_says_so() -> None:
     rows = make_table(effect=0.0)
     refused = html_report(train_model(rows, seed=0, num_threads=1), rows, COMMAND)
     assert "<b>FAIL</b>. It was refused" in refused
+
+
+def test_a_model_without_an_opinion_finds_as_much_as_chance() -> None:
+    rows = make_table()
+    trained = train_model(rows, seed=0, num_threads=1)
+    judged = trained.judged
+    same = np.full_like(judged.p, 1 / 3)
+    order = np.argsort(judged.y, kind="stable")
+    dull = replace(judged, p=same, y=judged.y[order], forward_return=judged.forward_return[order])
+    page = html_report(trained._replace(judged=dull), rows, COMMAND)
+    assert "bearish, area 0.500" in page
+    assert "bullish, area 0.500" in page
+    assert "<td>none</td></tr></table>" in page  # no rank IC by symbol
