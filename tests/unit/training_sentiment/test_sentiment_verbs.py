@@ -79,7 +79,8 @@ def test_evaluate_without_a_report_needs_no_plotly(
 ) -> None:
     for name in [each for each in sys.modules if each.startswith("plotly")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "training.sentiment.report", raising=False)
+    for name in ("training.page", "training.sentiment.report"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "plotly", None)
     words = ("evaluate", "lexicon", "--data", str(texts), "--json")
     assert json.loads(said(*words))
