@@ -20,7 +20,8 @@ _US = "(extract(epoch FROM {}) * 1000000)::bigint"
 # A revision stands until the next one of its key is known.
 _SIGNALS = f"""
 WITH standing AS (
-    SELECT *, lead(as_of) OVER (PARTITION BY symbol, signal_key ORDER BY revision) AS replaced_at
+    SELECT symbol, signal_id, revision, as_of, valid_until, direction, actionable,
+        lead(as_of) OVER (PARTITION BY symbol, signal_key ORDER BY revision) AS replaced_at
     FROM signals
 )
 SELECT symbol, {_US.format("as_of")}, {_US.format("valid_until")}, {_US.format("replaced_at")},
@@ -30,7 +31,7 @@ WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s
 ORDER BY symbol, as_of, revision, signal_id
 """
 _SETS = "SELECT DISTINCT policy->>'feature_set' FROM policies"
-# A day is bought at its open, a shorter pane at the mean price of what was traded in it.
+# A session is bought at its open, a shorter pane at the mean price of what was traded in it.
 _PANES = f"""
 SELECT DISTINCT ON (bar_start) {_US.format("bar_start")}, {_US.format("bar_end")},
     CASE WHEN %(at_open)s THEN open ELSE coalesce(notional / nullif(volume, 0), vwap, close) END,
@@ -71,7 +72,7 @@ def traded(
     Raises
     ------
     Refused
-        The span holds no prices, or signals of several feature sets.
+        The span holds no prices, or the policies name not just one feature set.
     """
     span = {
         "since": _FIRST if since_us is None else moment(since_us),
