@@ -86,14 +86,16 @@ def test_in_grids_too_a_score_does_not_hang_on_its_batch_mates(
     folder: Path, model: Transformer, budget: int
 ) -> None:
     grids = Transformer(str(folder), device="auto", grids=True, budget=budget)
-    exact = 1e-5 if grids.version.endswith("float32") else 0.05
+    on_cpu = grids.version.endswith("float32")
     alone = {text: grids.probabilities([text])[0] for text in (*tiny.HEADLINES, "")}
     for text, found in alone.items():
-        assert found == pytest.approx(model.probabilities([text])[0], abs=exact)
+        assert found == pytest.approx(model.probabilities([text])[0], abs=1e-5 if on_cpu else 0.05)
     draw = random.Random(budget)
     for n in (0, 1, 2, 7, 40, 300):
         texts = draw.choices(list(alone), k=n)
-        assert grids.probabilities(texts) == [alone[text] for text in texts]
+        for text, found in zip(texts, grids.probabilities(texts), strict=True):
+            # Some processors add up a grid's last rows in another order; none has grids by default.
+            assert found == pytest.approx(alone[text], rel=0, abs=1e-6 if on_cpu else 0)
 
 
 def test_texts_are_cut_at_what_the_model_has_positions_for(model: Transformer) -> None:
