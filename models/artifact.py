@@ -133,7 +133,7 @@ def from_bytes(raw: bytes, sha256: str) -> Artifact:
     if came != sha256:
         raise ArtifactError(
             f"artifact damaged: expected sha256 {sha256}, got {came}; "
-            "roll back to another version or retrain"
+            "export it again, roll back to another version or retrain"
         )
     try:
         artifact = msgspec.json.decode(raw, type=Artifact)

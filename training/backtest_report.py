@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 import plotly.graph_objects as go
@@ -49,12 +50,13 @@ def html_report(
 def _equity(found: Mapping[str, Backtest], cost_bps: float) -> str:
     drawn = go.Figure()
     for name, one in found.items():
-        days = [moment(int(us)).date() for us in one.day_us]
-        drawn.add_scatter(x=days, y=np.cumsum(one.net(cost_bps / 1e4)), mode="lines", name=name)
+        drawn.add_scatter(
+            x=_dates(one), y=np.cumsum(one.net(cost_bps / 1e4)), mode="lines", name=name
+        )
     strategy = next(iter(found))
     one = found[strategy]
     drawn.add_scatter(
-        x=[moment(int(us)).date() for us in one.day_us], y=np.cumsum(one.earned), mode="lines",
+        x=_dates(one), y=np.cumsum(one.earned), mode="lines",
         name=f"{strategy}, free of cost", line={"dash": "dot"},
     )  # fmt: skip
     return figure(drawn, f"Summed returns at {cost_bps:g} bp a side", "", "share of the capital")
@@ -63,9 +65,12 @@ def _equity(found: Mapping[str, Backtest], cost_bps: float) -> str:
 def _drawdown(one: Backtest, cost_bps: float) -> str:
     summed = np.cumsum(one.net(cost_bps / 1e4))
     under = summed - np.maximum.accumulate(np.maximum(summed, 0.0))
-    days = [moment(int(us)).date() for us in one.day_us]
-    drawn = go.Figure(go.Scatter(x=days, y=under, fill="tozeroy", name="below the peak"))
+    drawn = go.Figure(go.Scatter(x=_dates(one), y=under, fill="tozeroy", name="below the peak"))
     return figure(drawn, "Below the highest point so far", "", "share of the capital")
+
+
+def _dates(one: Backtest) -> list[date]:
+    return [moment(int(us)).date() for us in one.day_us]
 
 
 def _by_symbol(one: Backtest, cost_bps: float) -> list[tuple[str, ...]]:

@@ -11,7 +11,6 @@ from plotly.offline import get_plotlyjs
 _STYLE = (
     "body{font:15px system-ui;max-width:60em;margin:2em auto;padding:0 1em}"
     "td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}table{margin:1em 0}"
-    "pre{background:#f4f4f4;padding:.6em}"
 )
 
 

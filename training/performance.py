@@ -26,12 +26,12 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     total: float
-    per_year: float | None
-    volatility: float | None
-    sharpe: float | None
-    sharpe_low: float | None
-    sharpe_high: float | None
-    deflated: float | None
+    per_year: float | None = None
+    volatility: float | None = None
+    sharpe: float | None = None
+    sharpe_low: float | None = None
+    sharpe_high: float | None = None
+    deflated: float | None = None
     drawdown: float
     worst_day: float
 
@@ -51,12 +51,6 @@ def performance(daily: Floats, n_tries: int, days_a_year: int = 252) -> Performa
     n, spread = len(daily), float(daily.std(ddof=1)) if len(daily) > 1 else 0.0
     found = Performance(
         total=float(summed[-1]) if n else 0.0,
-        per_year=None,
-        volatility=None,
-        sharpe=None,
-        sharpe_low=None,
-        sharpe_high=None,
-        deflated=None,
         drawdown=float((peaks - np.append(0.0, summed)).max()),
         worst_day=float(daily.min()) if n else 0.0,
     )
@@ -76,14 +70,26 @@ def performance(daily: Floats, n_tries: int, days_a_year: int = 252) -> Performa
     )
 
 
+def by_strategy(
+    found: Mapping[str, Backtest], costs_bps: Sequence[float], n_tries: int
+) -> dict[str, dict[float, Performance]]:
+    """Each strategy's performance by cost; only the first strategy was found by trying."""
+    return {
+        name: {
+            bps: performance(one.net(bps / 1e4), n_tries if i == 0 else 1, one.days_a_year)
+            for bps in costs_bps
+        }
+        for i, (name, one) in enumerate(found.items())
+    }
+
+
 def lines(
     found: Mapping[str, Backtest], costs_bps: Sequence[float], n_tries: int
 ) -> list[tuple[str, ...]]:
-    """A row of HEAD for each strategy and cost; only the first strategy was found by trying."""
+    """A row of HEAD for each strategy and cost."""
     rows = []
-    for i, (name, one) in enumerate(found.items()):
-        for bps in costs_bps:
-            got = performance(one.net(bps / 1e4), n_tries if i == 0 else 1, one.days_a_year)
+    for name, by_cost in by_strategy(found, costs_bps, n_tries).items():
+        for bps, got in by_cost.items():
             told = [name, f"{bps:g} bp", f"{got.total:.2%}"]
             if got.sharpe is None or got.deflated is None:
                 told += ["none"] * 3

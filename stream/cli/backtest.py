@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -18,11 +18,9 @@ from stream.cli.times import utc_micros
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
-    from training.backtest import Backtest, Rules
-    from training.traded import Traded
+    from training.backtest import Backtest
 
 _COSTS_BPS = (0.0, 2.0, 5.0, 10.0)
-_STRATEGY = "signals"
 
 
 def backtest(
@@ -49,6 +47,8 @@ def backtest(
     from stream.cli.demo import last_demo_database
     from training.backtest import Rules
     from training.history import open_history
+    from training.performance import by_strategy
+    from training.strategies import facts_of, strategies
 
     if report is not None:
         with needs("backtest --report", "train"):
@@ -58,77 +58,21 @@ def backtest(
         with open_history(dsn, schema) as history:
             told = history.traded(utc_micros(since), utc_micros(until))
             n_tries = tries or max(1, history.n_models())
-    found = _strategies(told, rules)
-    facts = _facts(found[_STRATEGY], told, n_tries)
+    found = strategies(told, rules)
+    facts = facts_of(told, found, n_tries)
     costs = sorted({*_COSTS_BPS, cost_bps})
     if report is not None:
         shown = [(name, _text(value)) for name, value in facts.items()]
         page = html_report(f"Backtest of {schema}", found, shown, costs, cost_bps, n_tries)
         report.write_text(page, "utf-8")
     if as_json:
-        print(json.dumps({**facts, "strategies": _figures(found, costs, n_tries)}))
+        by_cost = by_strategy(found, costs, n_tries)
+        print(json.dumps({**facts, "strategies": {
+            name: {f"{bps:g}": msgspec.to_builtins(got) for bps, got in each.items()}
+            for name, each in by_cost.items()
+        }}))  # fmt: skip
         return
     _show(found, facts, costs, n_tries)
-
-
-def _strategies(told: Traded, rules: Rules) -> dict[str, Backtest]:
-    import numpy as np
-
-    from training.backtest import Orders, backtest, momentum, n_unfilled, sides, until_sessions
-
-    none = Orders(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
-    orders = {symbol: told.orders.get(symbol, none) for symbol in told.prices}
-    if told.sessions is not None:
-        orders = {
-            symbol: until_sessions(told.prices[symbol], each, told.sessions, rules.latency_us)
-            for symbol, each in orders.items()
-        }
-    held = {s: sides(each, orders[s], rules.latency_us) for s, each in told.prices.items()}
-    gone = sum(n_unfilled(each, orders[s], rules.latency_us) for s, each in told.prices.items())
-    hold = {s: np.append(np.ones(len(each.worth), dtype=np.int64), 0)
-            for s, each in told.prices.items()}  # fmt: skip
-    yesterday = {s: momentum(each) for s, each in told.prices.items()}
-    return {
-        _STRATEGY: backtest(told.prices, held, rules, gone + told.without_price),
-        "hold all": backtest(told.prices, hold, rules),
-        "momentum": backtest(told.prices, yesterday, rules),
-    }
-
-
-def _facts(one: Backtest, told: Traded, n_tries: int) -> dict[str, float | None]:
-    """What is not a return; a break-even cost is what the trades earned over what they traded."""
-    n, traded = len(one.trades), float(one.turnover.sum())
-    held_s = [(trade.exit_us - trade.entry_us) / 1e6 for trade in one.trades]
-    return {
-        "symbols": len(told.prices),
-        "days": len(one.day_us),
-        "actionable signals": sum(len(each.side) for each in told.orders.values())
-        + told.without_price,
-        "not tradable in time": one.unfilled,
-        "trades": n,
-        "won before costs": sum(trade.earned > 0 for trade in one.trades) / n if n else None,
-        "mean time held, s": sum(held_s) / n if n else None,
-        "mean share of capital at work": one.exposure,
-        "traded a day, share of capital": traded / max(1, len(one.day_us)),
-        "break-even cost a side, bp": 1e4 * float(one.earned.sum()) / traded if traded else None,
-        "strategies tried": n_tries,
-    }
-
-
-def _figures(found: dict[str, Backtest], costs: list[float], n_tries: int) -> dict[str, Any]:
-    from training.performance import performance
-
-    return {
-        name: {
-            f"{bps:g}": msgspec.to_builtins(
-                performance(
-                    one.net(bps / 1e4), n_tries if name == _STRATEGY else 1, one.days_a_year
-                )
-            )
-            for bps in costs
-        }
-        for name, one in found.items()
-    }
 
 
 def _show(

@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from training.train import Trained
 
 
-_POLICY = (
-    "namespace", "mode", "feature_set", "tape", "calendar", "lateness_s", "max_ahead_s",
-    "feed_delay_s", "scoring_delay_s", "staleness_s", "confidence", "model_max_age_days",
-    "score_every_tick", "require_instruments", "rules_may_act",
-)  # fmt: skip
-
-
 class ModelRefused(TapewireError):
     """The gates refused the model; the message holds their reason."""
 
@@ -95,10 +88,13 @@ def retrain_and_announce(
 
 def _again(settings: Settings, seed: int) -> str:
     """The command that trains the same on the same history."""
+    from stream.scoring.agent import policy_of
+
     given = [
         f"TAPEWIRE_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
-        for name in _POLICY
-        if name in settings.model_fields_set
+        for name, field in Settings.model_fields.items()
+        if name == "namespace"
+        or policy_of(settings.model_copy(update={name: field.default})) != policy_of(settings)
     ]
     return " ".join([*given, f"tapewire retrain --seed {seed}"])
 

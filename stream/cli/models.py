@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.artifact import ArtifactError, sha256_of, to_bytes
-from models.exchange import differences, exported, imported
+from models.artifact import ArtifactError
+from models.differences import differences
+from models.exchange import exported, imported
 from models.registry import Registry
 from stream.cli.files import in_a_folder
 from stream.cli.run import JsonFlag
@@ -124,9 +125,9 @@ def export_model(
     Example: tapewire models export 20260102T030405-1a2b3c4d --out model.json
     """
     with _registry(read_settings()) as registry:
-        artifact, verdict = registry.load(version), registry.show(version)["verdict"]
-    out.write_bytes(exported(artifact, verdict))
-    digest = sha256_of(to_bytes(artifact))
+        artifact, row = registry.load(version), registry.show(version)
+    out.write_bytes(exported(artifact, row["verdict"]))
+    digest = row["sha256"]
     print(json.dumps({"out": str(out), "sha256": digest}) if as_json else digest)
 
 

@@ -32,15 +32,20 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     }
 
 
-def verified(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and report of `tapewire verify`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", "verify", "--json", *arguments],
+def tapewire(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """One command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "stream.cli", *words],
         env=env,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def verified(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of `tapewire verify`."""
+    done = tapewire(env, "verify", "--json", *arguments)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

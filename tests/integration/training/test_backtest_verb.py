@@ -11,9 +11,10 @@ import pytest
 
 from stream.archive.migrate import migrate
 from stream.events import micros
+from tests.e2e.servers import tapewire
 from tests.fix_namespace import drop_schema
 from tests.integration.sql.rows import MINUTE, Row, at, bar, connect, insert, place, signal
-from tests.integration.training.test_model_verbs import tapewire
+from tests.integration.training.test_model_verbs import of
 from training.history import open_history
 
 pytestmark = pytest.mark.stack
@@ -61,7 +62,7 @@ def test_signals_are_traded_as_they_were_known(
     assert told.without_price == 1
 
     page = tmp_path / "backtest.html"
-    done = tapewire(timescale, namespace, "backtest", "--json", "--report", str(page))
+    done = tapewire(of(timescale, namespace), "backtest", "--json", "--report", str(page))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["symbols"], found["trades"]) == (2, 1)
@@ -69,7 +70,7 @@ def test_signals_are_traded_as_they_were_known(
     assert found["mean time held, s"] == 180.0
     assert found["strategies"]["signals"]["0"]["total"] == pytest.approx((52 / 101 - 1) / 2)
     assert "BBB" not in page.read_text()[page.read_text().index("By symbol") :]
-    shown = tapewire(timescale, namespace, "backtest", "--cost-bps", "7").stdout
+    shown = tapewire(of(timescale, namespace), "backtest", "--cost-bps", "7").stdout
     assert "7 bp" in shown
     assert "break-even cost a side, bp: -" in shown
 
@@ -118,10 +119,10 @@ def test_days_are_bought_at_their_open_and_held_for_a_session(
     assert told.prices["AAA"].price.tolist() == opens
     assert told.prices["AAA"].worth == pytest.approx([1.02, 1.0, 1.0])
 
-    none = tapewire(timescale, namespace, "backtest", "--json")
+    none = tapewire(of(timescale, namespace), "backtest", "--json")
     assert json.loads(none.stdout)["trades"] == 0
     insert(db, "signals", [signal("k", "AAA", at(0), valid_until=at(60))])
-    done = tapewire(timescale, namespace, "backtest", "--json")
+    done = tapewire(of(timescale, namespace), "backtest", "--json")
     found = json.loads(done.stdout)
     assert (found["trades"], found["mean time held, s"]) == (1, day * 60)
     assert found["strategies"]["signals"]["0"]["total"] == pytest.approx(51 / 51 - 1)
@@ -132,7 +133,7 @@ def test_a_report_into_no_folder_is_refused_at_the_start(
 ) -> None:
     nowhere = str(tmp_path / "none" / "page.html")
     for verb in (("backtest",), ("retrain",)):
-        done = tapewire(timescale, namespace, *verb, "--report", nowhere)
+        done = tapewire(of(timescale, namespace), *verb, "--report", nowhere)
         assert done.returncode == 2
         assert "expected an existing folder" in done.stderr
 
@@ -140,6 +141,6 @@ def test_a_report_into_no_folder_is_refused_at_the_start(
 def test_a_span_without_prices_is_refused(
     db: psycopg.Connection, timescale: str, namespace: str
 ) -> None:
-    done = tapewire(timescale, namespace, "backtest", "--since", "2024-03-05")
+    done = tapewire(of(timescale, namespace), "backtest", "--since", "2024-03-05")
     assert done.returncode == 2
     assert "expected two stored bars or panes of a symbol in the span" in done.stderr

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from models.artifact import with_version
 from models.explain import explain
 from models.registry import Registry
 from stream.archive.migrate import migrate
+from stream.settings import Settings
+from tests.e2e.servers import environment, tapewire
 from tests.fix_namespace import drop_schema
 from tests.integration.sql.rows import T0, connect, insert, signal
 from tests.unit.models.test_artifact_scorer import boosters, make_artifact
@@ -33,21 +33,11 @@ def registries(timescale: str) -> Iterator[tuple[Registry, Registry, str, str]]:
         drop_schema(timescale, schema)
 
 
-def tapewire(dsn: str, schema: str, *words: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("TAPEWIRE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "stream.cli", *words],
-        env={
-            **clean,
-            "TAPEWIRE_BROKER": "127.0.0.1:1",
-            "TAPEWIRE_DATABASE": dsn,
-            "TAPEWIRE_REDIS": "redis://127.0.0.1:1/0",
-            "TAPEWIRE_NAMESPACE": schema,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def of(dsn: str, schema: str) -> dict[str, str]:
+    """The environment of a namespace that has no broker and no cache."""
+    redis = SecretStr("redis://127.0.0.1:1/0")
+    return environment(
+        Settings(broker="127.0.0.1:1", database=SecretStr(dsn), redis=redis, namespace=schema)
     )
 
 
@@ -59,17 +49,17 @@ def test_a_model_goes_to_another_namespace_as_it_was(
     verdict = {"says": "PASS", "checks": []}
     here.save(artifact, verdict)
     file = tmp_path / "model.json"
-    done = tapewire(timescale, one, "models", "export", artifact.version, "--out", str(file))
+    done = tapewire(of(timescale, one), "models", "export", artifact.version, "--out", str(file))
     assert done.returncode == 0, done.stderr
     pinned = ("--sha256", done.stdout.strip())
-    done = tapewire(timescale, other, "models", "import", str(file), *pinned)
+    done = tapewire(of(timescale, other), "models", "import", str(file), *pinned)
     assert (done.returncode, done.stdout.strip()) == (0, artifact.version), done.stderr
     assert there.load(artifact.version) == artifact
     assert there.show(artifact.version)["verdict"] == verdict
     assert there.current("champion") == (None, None)
 
     file.write_bytes(file.read_bytes()[:-100])
-    done = tapewire(timescale, other, "models", "import", str(file), *pinned)
+    done = tapewire(of(timescale, other), "models", "import", str(file), *pinned)
     assert done.returncode == 2
     assert "expected a file of tapewire models export" in done.stderr
 
@@ -83,12 +73,12 @@ def test_two_stored_models_differ_in_what_the_command_tells(
         artifact = with_version(make_artifact(boosters(), seed=seed))
         here.save(artifact, {"says": "PASS", "checks": []})
         versions.append(artifact.version)
-    done = tapewire(timescale, schema, "models", "diff", *versions, "--json")
+    done = tapewire(of(timescale, schema), "models", "diff", *versions, "--json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (
         f'[{{"what": "seed", "{versions[0]}": "0", "{versions[1]}": "1"}}]'
     )
-    done = tapewire(timescale, schema, "models", "diff", versions[0], "nothing")
+    done = tapewire(of(timescale, schema), "models", "diff", versions[0], "nothing")
     assert done.returncode == 2
     assert "version nothing: expected a stored model, found none" in done.stderr
 
@@ -105,17 +95,17 @@ def test_a_stored_signal_is_explained_by_the_model_that_made_it(
     with connect(timescale, schema) as connection:
         insert(connection, "signals", [signal("k1", "AAPL", T0, signal_id="made", **made), rules])
 
-    done = tapewire(timescale, schema, "explain", "made", "--json")
+    done = tapewire(of(timescale, schema), "explain", "made", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     by_feature = {each.feature: each.log_odds for each in explain(artifact, vector).contributions}
     assert (told["model"], told["contributions"]) == (artifact.version, by_feature)
-    shown = tapewire(timescale, schema, "explain", "made", "--top", "1").stdout
+    shown = tapewire(of(timescale, schema), "explain", "made", "--top", "1").stdout
     assert "AAPL BULLISH as of 2024-03-05 14:00:00+00:00 by lightgbm" in shown
     assert "3 others" in shown
 
     for signal_id, why in (("ruled", "its reasons are the whole of it: good news"),
                            ("none", "expected a stored signal, found none")):  # fmt: skip
-        done = tapewire(timescale, schema, "explain", signal_id)
+        done = tapewire(of(timescale, schema), "explain", signal_id)
         assert done.returncode == 2
         assert why in done.stderr

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from models.artifact import ArtifactError, Member, sha256_of, to_bytes, with_version
-from models.exchange import differences, exported, imported
+from models.differences import differences
+from models.exchange import exported, imported
 from tests.unit.models.test_artifact_scorer import NAMES, boosters, make_artifact
 
 VERDICT = {"says": "WARN", "checks": [{"name": "rows", "says": "WARN", "value": 900.0}]}

@@ -90,6 +90,8 @@ def test_in_grids_too_a_score_does_not_hang_on_its_batch_mates(
     alone = {text: grids.probabilities([text])[0] for text in (*tiny.HEADLINES, "")}
     for text, found in alone.items():
         assert found == pytest.approx(model.probabilities([text])[0], abs=1e-5 if on_cpu else 0.05)
+        longer = [each for each in alone if len(each.split()) >= len(text.split())]
+        assert grids.probabilities([text, *longer])[0] == found  # its row is the first, as alone
     draw = random.Random(budget)
     for n in (0, 1, 2, 7, 40, 300):
         texts = draw.choices(list(alone), k=n)
