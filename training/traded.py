@@ -14,7 +14,9 @@ from stream.errors import Refused
 from stream.events import micros, moment
 from stream.features.adjust import Action
 from training.backtest import Orders, Prices
-from training.labels import LABEL_RULES, Floats, Ints, held_worth
+from training.label_rules import LABEL_RULES, label_rule
+from training.labels import Floats, Ints
+from training.prices import held_worth
 
 _US = "(extract(epoch FROM {}) * 1000000)::bigint"
 # A revision stands until the next one of its key is known.
@@ -84,7 +86,7 @@ def traded(
             f"policies: expected one feature set of {', '.join(LABEL_RULES)}, got "
             f"{' and '.join(map(str, sets)) or 'none'}"
         )
-    sessions = LABEL_RULES[sets[0]].sessions
+    sessions = label_rule(sets[0]).sessions
     origin = "bar" if tape == "bars" else "pane"
     given = {**span, "origin": origin, "at_open": sessions is not None}
     actions = _actions(connection)

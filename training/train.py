@@ -16,13 +16,14 @@ from training.gates import MIN_ROWS, Verdict, judge
 from training.labels import Floats, Ints
 from training.rows import TrainingTable
 from training.splits import Fold, SplitRule, walk_forward
+from training.weights import uniqueness
 
 NAME = "lightgbm"
 QUANTILES = ("0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999")
 # Small trees, few of them: markets are noisy, and 3 x 150 trees of 7 leaves score in 20 us.
 MAX_ROUNDS = 150
 STOP_AFTER = 20
-# Weights count independent outcomes (`_weights`), so the least hessian of a leaf does too: about
+# Weights count independent outcomes (`uniqueness`), so the least hessian of a leaf does too: about
 # 15 of them for a class, 20 for a return. Random split points keep slow features, which name a
 # day rather than say something of it, from being fitted.
 _PARAMETERS: Mapping[str, Any] = {
@@ -164,8 +165,8 @@ def _boost(
     num_threads: int,
 ) -> lightgbm.Booster:
     names = list(fit.feature_names)
-    data = lightgbm.Dataset(fit.x, target, weight=_weights(fit), feature_name=names)
-    held_out = lightgbm.Dataset(tune.x, tune_target, weight=_weights(tune), reference=data)
+    data = lightgbm.Dataset(fit.x, target, weight=uniqueness(fit), feature_name=names)
+    held_out = lightgbm.Dataset(tune.x, tune_target, weight=uniqueness(tune), reference=data)
     booster = lightgbm.train(
         {**_PARAMETERS, **objective, "seed": seed, "num_threads": num_threads},
         data,
@@ -176,23 +177,6 @@ def _boost(
     # The text holds the rounds up to the best one, as serving will.
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     return lightgbm.Booster(model_str=text)
-
-
-def _weights(rows: TrainingTable) -> Floats:
-    """One over how many rows of the same symbol and trigger are held at the same time.
-
-    So the sum counts independent outcomes, and a rare article weighs more than one of the many
-    panes around it.
-    """
-    weights = np.ones(len(rows))
-    groups = np.char.add(np.char.add(rows.symbol, "|"), rows.trigger)
-    for group in np.unique(groups):
-        own = np.flatnonzero(groups == group)
-        entry, exit_ = np.sort(rows.entry_us[own]), np.sort(rows.exit_us[own])
-        begun = np.searchsorted(entry, rows.exit_us[own])
-        over = np.searchsorted(exit_, rows.entry_us[own], side="right")
-        weights[own] = 1.0 / np.maximum(1, begun - over)
-    return weights
 
 
 def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:

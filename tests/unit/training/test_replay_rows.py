@@ -17,7 +17,7 @@ from stream.events import (
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.state import PartitionState
 from tests.factories import policy
-from training.labels import LABEL_RULES
+from training.label_rules import LABEL_RULES
 from training.replay import replay
 from training.stored import Stored
 
@@ -199,9 +199,10 @@ def test_volatility_is_scaled_to_the_horizon():
     assert table.volatility == pytest.approx(hourly * np.sqrt(0.5))
 
 
-def test_every_feature_set_has_a_label_rule_that_names_its_volatility():
+def test_every_feature_set_has_label_rules_that_name_its_volatility():
     for name, features in FEATURE_SETS.items():
-        assert LABEL_RULES[name].volatility in features.names
+        for rule in LABEL_RULES[name].values():
+            assert rule.volatility in features.names
 
 
 def test_rows_do_not_hang_on_the_order_of_partitions_or_symbols():

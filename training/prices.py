@@ -1,0 +1,114 @@
+"""At what a symbol could be traded, and when: the prices that labels are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.features.adjust import Action
+from stream.features.panes import Pane
+from training.label_rules import LabelRule
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+NEVER = np.iinfo(np.int64).max // 2  # far off, and still nothing overflows that is added to it
+
+
+class Sessions(NamedTuple):
+    """Sessions of one calendar in time order; microseconds, NEVER for a close not yet stated.
+
+    ends : when trading next stops, for each session: its close, where that is not the next one's
+        open, as it is round the clock.
+    """
+
+    opens: Ints
+    closes: Ints
+    ends: Ints
+
+    def at(self, us: Ints) -> Ints:
+        """The session that each moment lies in; -1 for a moment outside."""
+        index = np.searchsorted(self.opens, us, side="right") - 1
+        found: Ints = np.where((index >= 0) & (us < self.closes[index]), index, -1)
+        return found
+
+
+class Tape(NamedTuple):
+    """One symbol's closed panes in time order, and what else its returns hang on.
+
+    mids : by start of the pane, the mean mid of the quotes that came with its trades.
+    sessions : None where no clock stated any: then a horizon is plain time.
+    """
+
+    panes: Sequence[Pane] = ()
+    actions: Iterable[Action] = ()
+    mids: Mapping[int, float] = {}
+    sessions: Sessions | None = None
+
+
+class PricePath(NamedTuple):
+    """One price a pane, in time order.
+
+    at_us : when it was had: the pane's end, or its start where that is the open.
+    price : comparable from pane to pane: through splits, dividends invested again.
+    sessions : where they are known, each pane lies inside one.
+    """
+
+    start_us: Ints
+    end_us: Ints
+    at_us: Ints
+    price: Floats
+    sessions: Sessions | None
+
+
+def price_path(tape: Tape, rule: LabelRule) -> PricePath:
+    """The prices that the rule trades at.
+
+    A pane's `vwap` is the mid where quotes came, which trades bounce round. Actions count unless
+    every pane carries an adjusted close.
+    """
+    panes, sessions = tape.panes, None
+    if rule.price == "vwap" and tape.sessions is not None:
+        sessions = tape.sessions
+        at = sessions.at(_column(pane.start for pane in panes))
+        inside = (at >= 0) & (_column(pane.end for pane in panes) <= sessions.closes[at])
+        panes = [pane for pane, kept in zip(panes, inside.tolist(), strict=True) if kept]
+    starts, ends = _column(pane.start for pane in panes), _column(pane.end for pane in panes)
+    if rule.price == "vwap":
+        traded = [tape.mids.get(pane.start, _vwap(pane)) for pane in panes]
+    else:
+        traded = [pane.open if rule.price == "open" else pane.close for pane in panes]
+    price = np.array(traded, dtype=np.float64)
+    ratios = [pane.adj_close / pane.close for pane in panes if pane.adj_close is not None]
+    if len(ratios) == len(panes):
+        price *= np.array(ratios, dtype=np.float64)
+    else:
+        held = held_worth(price[1:], ends[:-1], ends[1:], tape.actions)
+        price[1:] *= np.cumprod(held / price[1:])
+    return PricePath(starts, ends, starts if rule.price == "open" else ends, price, sessions)
+
+
+def held_worth(value: Floats, entry_end: Ints, exit_end: Ints, actions: Iterable[Action]) -> Floats:
+    """What one share bought is worth, through the actions between the panes of entry and exit.
+
+    As in `adjust`, a pane that ends at or before ex_at comes before the action.
+    """
+    shares, cash = np.ones(len(value)), np.zeros(len(value))
+    for action in sorted(actions):
+        inside = (entry_end <= action.ex_at) & (action.ex_at < exit_end)
+        if action.kind == "split":
+            shares[inside] *= action.value
+        else:
+            cash[inside] += shares[inside] * action.value
+    return value * shares + cash
+
+
+def _column(times: Iterable[int]) -> Ints:
+    return np.fromiter(times, dtype=np.int64)
+
+
+def _vwap(pane: Pane) -> float:
+    return pane.notional / pane.volume if pane.volume > 0.0 else pane.close
