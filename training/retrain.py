@@ -17,6 +17,7 @@ from stream.errors import Unavailable
 from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
 from training.history import open_history
+from training.label_rules import label_rule
 from training.replay import replay
 from training.rows import TrainingTable
 from training.train import Trained, train_model
@@ -49,6 +50,7 @@ def retrain(
     seed: int,
     promote: bool,
     actor: str,
+    horizon: str | None = None,
     progress: Callable[[str, float], None] = lambda step, share: None,
     judged: Callable[[Trained, TrainingTable], None] = lambda trained, rows: None,
     num_threads: int = 1,
@@ -57,15 +59,23 @@ def retrain(
 
     Parameters
     ----------
+    horizon : of the labels and the signals; None: the feature set's default.
     judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
     ------
     TrainingRefused
-        There is too little to learn from, or a gate says FAIL; nothing is stored.
+        There is too little to learn from, a gate says FAIL, or it is to be promoted and its labels
+        could not have been traded; nothing is stored.
     Unavailable, Refused
-        The database does not answer, or has no tables.
+        The database does not answer, or has no tables; the feature set has no such horizon.
     """
+    rule = label_rule(policy.feature_set, horizon)
+    if promote and not rule.tradable:
+        raise TrainingRefused(
+            f"horizon {rule.horizon}: expected an entry after as_of, got the close before it, at "
+            "which nobody could have traded; it may be compared, not promoted: leave out --promote"
+        )
     with open_history(dsn, schema, policy.tape) as history:
         total = history.n_events()
         if total == 0:
@@ -79,7 +89,7 @@ def retrain(
 
         applied(0)
         model = history.sentiment_model()
-        rows = replay(history.partitions(), policy, model, applied=applied)
+        rows = replay(history.partitions(), policy, model, horizon=horizon, applied=applied)
     log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
     trained = train_model(
         rows,

@@ -58,13 +58,18 @@ class TrainingTable:
     @property
     def y(self) -> Ints:
         """Classes: 0 bearish, 1 neutral, 2 bullish."""
-        return classes(self.forward_return, self.volatility, self.rule, self.round_trip)
+        return classes(self.forward_return, self.volatility, self.rule, self.cost)
+
+    @property
+    def cost(self) -> Floats:
+        """Of each row's round trip, a fraction."""
+        flat = np.full(len(self), self.rule.cost)
+        return flat if self.round_trip is None else self.round_trip
 
     @property
     def unit(self) -> Floats:
         """What targets are counted in: the volatility, or the round trip where that is more."""
-        cost = self.rule.cost if self.round_trip is None else self.round_trip
-        unit: Floats = np.maximum(self.volatility, cost)
+        unit: Floats = np.maximum(self.volatility, self.cost)
         return unit
 
     @property

@@ -61,7 +61,7 @@ def walk_forward(
 ) -> tuple[list[Fold], int]:
     """Folds, oldest first, and how many rows the purge took from the newest.
 
-    A block ends where the next one begins: a row whose label needs prices from after that moment
+    A block ends where the next begins: a row whose label needs prices from after that moment
     less the embargo is in none. Rows of one as_of are never parted.
 
     Parameters

@@ -151,7 +151,7 @@ def _fit(rows: TrainingTable, fold: Fold, seed: int, num_threads: int) -> Fitted
     scale = fit_scale(direction.predict(tune.x, raw_score=True), tune.y, prior)
     slope = fit_slope(expected.predict(tune.x), tune_bps)
     p = shrink(direction.predict(choose.x, raw_score=True), prior, scale)
-    threshold, found = choose_threshold(p, choose.forward_return, rows.rule.cost)
+    threshold, found = choose_threshold(p, choose.forward_return, choose.cost)
     return Fitted(direction, expected, prior, scale, slope, threshold, found)
 
 

@@ -32,6 +32,9 @@ class ModelRefused(TapewireError):
 def retrain(
     promote: Annotated[bool, typer.Option(help="Make it champion if its gates pass.")] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
+    horizon: Annotated[
+        str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
+    ] = None,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -40,12 +43,19 @@ def retrain(
     Example: tapewire retrain --promote --report model.html
     """
     settings = read_settings()
-    result = retrain_and_announce(settings, promote=promote, seed=seed, report=report)
+    result = retrain_and_announce(
+        settings, promote=promote, seed=seed, report=report, horizon=horizon
+    )
     print(json.dumps(result) if as_json else _told(result))
 
 
 def retrain_and_announce(
-    settings: Settings, *, promote: bool, seed: int, report: Path | None = None
+    settings: Settings,
+    *,
+    promote: bool,
+    seed: int,
+    report: Path | None = None,
+    horizon: str | None = None,
 ) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
     from stream.scoring.agent import policy_of
@@ -66,6 +76,7 @@ def retrain_and_announce(
                 seed=seed,
                 promote=promote,
                 actor=getpass.getuser(),
+                horizon=horizon,
                 progress=progress,
                 judged=lambda *given: told.append(given),
             )
@@ -76,7 +87,9 @@ def retrain_and_announce(
     finally:
         if report is not None:
             for trained, rows in told:
-                report.write_text(html_report(trained, rows, _again(settings, seed)), "utf-8")
+                report.write_text(
+                    html_report(trained, rows, _again(settings, seed, horizon)), "utf-8"
+                )
     return {
         "version": result.version,
         "promoted": promote,
@@ -86,7 +99,7 @@ def retrain_and_announce(
     }
 
 
-def _again(settings: Settings, seed: int) -> str:
+def _again(settings: Settings, seed: int, horizon: str | None) -> str:
     """The command that trains the same on the same history."""
     from stream.scoring.agent import policy_of
 
@@ -96,7 +109,8 @@ def _again(settings: Settings, seed: int) -> str:
         if name == "namespace"
         or policy_of(settings.model_copy(update={name: field.default})) != policy_of(settings)
     ]
-    return " ".join([*given, f"tapewire retrain --seed {seed}"])
+    chosen = "" if horizon is None else f" --horizon {horizon}"
+    return " ".join([*given, f"tapewire retrain --seed {seed}{chosen}"])
 
 
 def _told(result: dict[str, Any]) -> str:
