@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +39,14 @@ class Sessions(NamedTuple):
 class Tape(NamedTuple):
     """One symbol's closed panes in time order, and what else its returns hang on.
 
-    mids : by start of the pane, the mean mid of the quotes that came with its trades.
+    mids : of each pane, the mean mid of the quotes that came with its trades, NaN where none did;
+        empty where none ever did.
     sessions : None where no clock stated any: then a horizon is plain time.
     """
 
     panes: Sequence[Pane] = ()
     actions: Iterable[Action] = ()
-    mids: Mapping[int, float] = {}
+    mids: Sequence[float] = ()
     sessions: Sessions | None = None
 
 
@@ -70,22 +71,22 @@ def price_path(tape: Tape, rule: LabelRule) -> PricePath:
     A pane's `vwap` is the mid where quotes came, which trades bounce round. Actions count unless
     every pane carries an adjusted close.
     """
-    panes, sessions = tape.panes, None
-    if rule.price == "vwap" and tape.sessions is not None:
-        sessions = tape.sessions
-        at = sessions.at(_column(pane.start for pane in panes))
-        inside = (at >= 0) & (_column(pane.end for pane in panes) <= sessions.closes[at])
-        panes = [pane for pane, kept in zip(panes, inside.tolist(), strict=True) if kept]
-    starts, ends = _column(pane.start for pane in panes), _column(pane.end for pane in panes)
-    if rule.price == "vwap":
-        traded = [tape.mids.get(pane.start, _vwap(pane)) for pane in panes]
-    else:
-        traded = [pane.open if rule.price == "open" else pane.close for pane in panes]
-    price = np.array(traded, dtype=np.float64)
+    panes = tape.panes
+    starts = np.array([pane.start for pane in panes], dtype=np.int64)
+    ends = np.array([pane.end for pane in panes], dtype=np.int64)
+    price = np.array([_price(pane, rule) for pane in panes], dtype=np.float64)
+    sessions = tape.sessions if rule.price == "vwap" else None
+    if rule.price == "vwap" and len(tape.mids):
+        mids = np.asarray(tape.mids, dtype=np.float64)
+        price = np.where(np.isnan(mids), price, mids)
     ratios = [pane.adj_close / pane.close for pane in panes if pane.adj_close is not None]
     if len(ratios) == len(panes):
         price *= np.array(ratios, dtype=np.float64)
-    else:
+    if sessions is not None:
+        at = sessions.at(starts)
+        inside = (at >= 0) & (ends <= sessions.closes[at])
+        starts, ends, price = starts[inside], ends[inside], price[inside]
+    if len(ratios) < len(panes):
         held = held_worth(price[1:], ends[:-1], ends[1:], tape.actions)
         price[1:] *= np.cumprod(held / price[1:])
     return PricePath(starts, ends, starts if rule.price == "open" else ends, price, sessions)
@@ -106,9 +107,9 @@ def held_worth(value: Floats, entry_end: Ints, exit_end: Ints, actions: Iterable
     return value * shares + cash
 
 
-def _column(times: Iterable[int]) -> Ints:
-    return np.fromiter(times, dtype=np.int64)
-
-
-def _vwap(pane: Pane) -> float:
-    return pane.notional / pane.volume if pane.volume > 0.0 else pane.close
+def _price(pane: Pane, rule: LabelRule) -> float:
+    if rule.price == "open":
+        return pane.open
+    if rule.price == "vwap" and pane.volume > 0.0:
+        return pane.notional / pane.volume
+    return pane.close

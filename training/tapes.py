@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from datetime import UTC, date, datetime, time
 
@@ -24,21 +25,24 @@ class Tapes:
         self._calendars: dict[str, str] = {}
         self._panes: defaultdict[str, list[Pane]] = defaultdict(list)
         self._actions: defaultdict[str, dict[tuple[int, str], Action]] = defaultdict(dict)
-        self._quotes: defaultdict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self._open: dict[tuple[str, int], tuple[float, int]] = {}  # sum and count of mids, by pane
+        self._mids: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self._sessions = SessionTimes()
 
     def close(self, symbol: str, pane: Pane) -> None:
         """Take a closed pane; those of a symbol come in time order."""
         self._panes[symbol].append(pane)
+        total, n = self._open.pop((symbol, pane.start), (0.0, 0))
+        self._mids[symbol].append(total / n if n else float("nan"))
 
     def note(self, event: msgspec.Struct) -> None:
         """Take what was applied; of most events nothing."""
         if isinstance(event, Tick):
             if event.bid is not None and event.ask is not None and self._pane_us is not None:
                 ts = micros(event.ts)
-                quotes = self._quotes[event.symbol, ts - ts % self._pane_us]
-                quotes[0] += (event.bid + event.ask) / 2.0
-                quotes[1] += 1.0
+                key = (event.symbol, ts - ts % self._pane_us)
+                total, n = self._open.get(key, (0.0, 0))
+                self._open[key] = (total + (event.bid + event.ask) / 2.0, n + 1)
         elif isinstance(event, ClockTick):
             self._sessions.note(event)
         elif isinstance(event, CorporateAction):
@@ -49,15 +53,12 @@ class Tapes:
 
     def by_symbol(self) -> dict[str, Tape]:
         """Each symbol's tape."""
-        mids: defaultdict[str, dict[int, float]] = defaultdict(dict)
-        for (symbol, start), (total, n) in self._quotes.items():
-            mids[symbol][start] = total / n
         sessions = self._sessions.by_calendar()
         return {
             symbol: Tape(
                 panes,
                 list(self._actions[symbol].values()),
-                mids[symbol],
+                self._mids[symbol],
                 sessions.get(self._calendars.get(symbol, self._calendar)),
             )
             for symbol, panes in self._panes.items()

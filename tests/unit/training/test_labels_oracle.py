@@ -6,6 +6,7 @@ as_of          entry [==]            exit [==]
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from stream.errors import Refused
 from stream.features.adjust import Action
 from stream.features.panes import MINUTE_US, Pane, of_bar
+from tests.factories import policy
+from training.errors import TrainingRefused
 from training.label_rules import LABEL_RULES, label_rule
 from training.labels import Left, classes, forward_returns
 from training.prices import NEVER, Sessions, Tape, price_path
+from training.retrain import retrain
 
 INTRADAY, DAILY = label_rule("intraday"), label_rule("daily")
 DAY = 86_400_000_000
@@ -44,8 +48,8 @@ def make_sessions(*spans):
     return Sessions(opens, closes, closes)
 
 
-def labelled(as_of, panes, rule, until, *, actions=(), mids=None, sessions=None):
-    path = price_path(Tape(panes, actions, mids or {}, sessions), rule)
+def labelled(as_of, panes, rule, until, *, actions=(), mids=(), sessions=None):
+    path = price_path(Tape(panes, actions, mids, sessions), rule)
     return forward_returns(as_of, path, rule, until)
 
 
@@ -181,7 +185,7 @@ def test_pane_without_volume_trades_at_its_close():
 
 def test_quoted_pane_trades_at_its_mid_and_not_at_the_bid_or_ask_it_bounced_to():
     panes = [make_pane(1, vwap=10.1), make_pane(31, vwap=9.9), make_pane(61, vwap=9.9)]
-    mids = {MINUTE_US: 10.0, 31 * MINUTE_US: 10.0}
+    mids = [10.0, 10.0, np.nan]
     labels = labelled([0, 30 * MINUTE_US], panes, INTRADAY, 100 * MINUTE_US, mids=mids)
     assert list(labels.forward_return) == [0.0, 9.9 / 10.0 - 1.0]
 
@@ -216,6 +220,12 @@ def test_published_protocol_enters_before_as_of_and_says_so():
     assert list(labels.entry_us) == [panes[0].end] * 2
     assert list(labels.forward_return) == [13.2 / 11.0 - 1.0] * 2
     assert [r.horizon for r in LABEL_RULES["daily"].values() if not r.tradable] == ["1d-stocknet"]
+
+
+def test_model_of_a_protocol_that_nobody_could_trade_is_not_promoted():
+    of = policy(feature_set="daily", tape="bars")
+    with pytest.raises(TrainingRefused, match="1d-stocknet: expected an entry after as_of"):
+        retrain("", "none", of, seed=0, promote=True, actor="test", horizon="1d-stocknet")
 
 
 def test_symbol_that_stops_trading_has_no_exit_rather_than_a_late_one():
@@ -287,3 +297,9 @@ def test_unknown_horizon_or_feature_set_is_refused_with_those_there_are():
         label_rule("intraday", "3h")
     with pytest.raises(Refused, match="expected one of intraday, daily, got 'weekly'"):
         label_rule("weekly")
+
+
+def test_every_horizon_is_in_the_docs():
+    table = Path("docs/labels.md").read_text(encoding="utf-8")
+    for rules in LABEL_RULES.values():
+        assert all(f"`{horizon}`" in table for horizon in rules)
