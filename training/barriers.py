@@ -1,10 +1,8 @@
 """Triple-barrier labels: the first pane that trades a width away from the entry ends them.
 
-    entry * (1 + width)  - - - - - - - - -+- - -   the exit
-                                      .  /
-    entry  ---*----------.-----------/-'------|    the horizon
-                \\__/\\____/ \\___/\\___/
-    entry * (1 - width)  - - - - - - - - - - - -
+    entry + width  - - - - - - - - - - - [==]    touched: the exit
+    entry  ------[==]------------------------|   the horizon
+    entry - width  - - - - - - - - - - - - - -
 
 The exit is at what that pane traded at: no guess of what came first inside a pane, and no fill at
 a price that was jumped over. A row whose horizon ends after the data is left out, touched or not:

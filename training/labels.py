@@ -112,12 +112,10 @@ def _exits(
     """The pane of each exit, n where there is none, and when the horizon ends."""
     begin = path.start_us[entry]
     target = begin + rule.horizon_us
-    if rule.sessions is None or (rule.price == "vwap" and path.sessions is None):
-        return np.searchsorted(path.start_us, target), target
-    if rule.price != "vwap" or path.sessions is None:
+    if rule.sessions is not None and rule.price != "vwap":
         return entry + rule.sessions, target
-    opens = path.sessions.opens
-    at = path.sessions.at(begin)
-    later = np.append(opens, NEVER)[np.minimum(at + rule.sessions, len(opens))]
-    target = np.where(later == NEVER, NEVER, begin + later - opens[at])
+    if rule.sessions is not None and path.sessions is not None:
+        at, opens = path.sessions.at(begin), np.append(path.sessions.opens, NEVER)
+        later = opens[np.minimum(at + rule.sessions, len(opens) - 1)]
+        target = np.where(later == NEVER, NEVER, begin + later - opens[at])
     return np.searchsorted(path.start_us, target), target

@@ -53,15 +53,12 @@ def labelled(as_of, panes, rule, until, *, actions=(), mids=(), sessions=None):
     return forward_returns(as_of, path, rule, until)
 
 
-def naive(as_of, panes, rule, until, sessions=None):
+def session_of(pane, spans):
+    return next((s for s in spans if s[0] <= pane.start and pane.end <= s[1]), None)
+
+
+def naive(as_of, panes, rule, until, spans):
     """(entry pane, exit pane) or the reason, by walking."""
-    spans = [] if sessions is None else list(zip(sessions.opens, sessions.closes, strict=True))
-
-    def session_of(pane):
-        return next((s for s in spans if s[0] <= pane.start and pane.end <= s[1]), None)
-
-    if spans and rule.price == "vwap":
-        panes = [pane for pane in panes if session_of(pane)]
     if rule.price == "previous close":
         before = [pane for pane in panes if pane.end <= as_of]
         entry = before[-1] if before else None
@@ -79,13 +76,13 @@ def naive(as_of, panes, rule, until, sessions=None):
         out = (panes[panes.index(entry) + rule.sessions :] or [None])[0]
     else:
         if spans and rule.sessions is not None:
-            now = spans.index(session_of(entry))
+            now = spans.index(session_of(entry, spans))
             if now + rule.sessions >= len(spans):
                 return Left.UNMATURED
             target = entry.start + spans[now + rule.sessions][0] - spans[now][0]
         out = next((pane for pane in panes if pane.start >= target), None)
         if spans and not rule.over_close:
-            latest = session_of(entry)[1]
+            latest = session_of(entry, spans)[1]
             if target >= latest or (out and out.end > latest):
                 return Left.CROSSES_CLOSE
     gone = target + rule.max_exit_wait_us
@@ -95,8 +92,11 @@ def naive(as_of, panes, rule, until, sessions=None):
 
 
 def assert_same(as_of, labels, panes, rule, until, sessions=None):
+    spans = [] if sessions is None else list(zip(sessions.opens, sessions.closes, strict=True))
+    if spans:
+        panes = [pane for pane in panes if session_of(pane, spans)]
     for i, at in enumerate(as_of):
-        expected = naive(int(at), panes, rule, until, sessions)
+        expected = naive(int(at), panes, rule, until, spans)
         if isinstance(expected, Left):
             assert labels.left[i] == expected
             continue
