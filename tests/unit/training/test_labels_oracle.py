@@ -213,6 +213,20 @@ def test_round_the_clock_a_horizon_crosses_midnight():
     assert labelled([(1440 - 33) * MINUTE_US], panes, INTRADAY, until, sessions=apart).left[0] == 0
 
 
+def test_pane_that_a_close_cuts_is_not_traded_in():
+    panes = [make_pane(m) for m in range(60)]
+    sessions = make_sessions((0, 40 * MINUTE_US + 1), (50 * MINUTE_US, NEVER))
+    path = price_path(Tape(panes, sessions=sessions), INTRADAY)
+    assert path.start_us[39:42].tolist() == [39 * MINUTE_US, 50 * MINUTE_US, 51 * MINUTE_US]
+
+
+def test_row_that_finds_no_exit_before_the_close_is_matured_at_the_close():
+    panes, sessions = [make_pane(m) for m in range(10)], make_sessions((0, 41 * MINUTE_US))
+    for until, expected in ((40, Left.UNMATURED), (42, Left.NO_EXIT)):
+        left = labelled([8 * MINUTE_US], panes, INTRADAY, until * MINUTE_US, sessions=sessions).left
+        assert left[0] == expected
+
+
 def test_published_protocol_enters_before_as_of_and_says_so():
     rule = label_rule("daily", "1d-stocknet")
     panes = [make_day(1, 10.0, 11.0), make_day(2, 12.0, 13.2)]
