@@ -65,16 +65,16 @@ def retrain(
     Raises
     ------
     TrainingRefused
-        There is too little to learn from, a gate says FAIL, or it is to be promoted and its labels
-        could not have been traded; nothing is stored.
+        There is too little to learn from, the labels could not have been traded, or a gate says
+        FAIL; nothing is stored.
     Unavailable, Refused
         The database does not answer, or has no tables; the feature set has no such horizon.
     """
     rule = label_rule(policy.feature_set, horizon)
-    if promote and not rule.tradable:
+    if not rule.tradable:
         raise TrainingRefused(
             f"horizon {rule.horizon}: expected an entry after as_of, got the close before it, at "
-            "which nobody could have traded; it may be compared, not promoted: leave out --promote"
+            "which nobody could have traded; it is for comparison with published figures alone"
         )
     with open_history(dsn, schema, policy.tape) as history:
         total = history.n_events()

@@ -32,7 +32,7 @@ class TrainingTable:
     volatility : of the return over the horizon, as known at as_of.
     counts : rows left out and inputs not used, by reason.
     round_trip : cost of each row, a fraction, by its price at as_of; None: the rule's least.
-    market_return : from entry to exit; NaN where too few symbols entered; None: one was looked at.
+    market_return : from entry to exit; NaN where too few symbols entered; None: not looked at.
     """
 
     feature_set: str

@@ -236,10 +236,10 @@ def test_published_protocol_enters_before_as_of_and_says_so():
     assert [r.horizon for r in LABEL_RULES["daily"].values() if not r.tradable] == ["1d-stocknet"]
 
 
-def test_model_of_a_protocol_that_nobody_could_trade_is_not_promoted():
+def test_model_of_a_protocol_that_nobody_could_trade_is_not_stored():
     of = policy(feature_set="daily", tape="bars")
     with pytest.raises(TrainingRefused, match="1d-stocknet: expected an entry after as_of"):
-        retrain("", "none", of, seed=0, promote=True, actor="test", horizon="1d-stocknet")
+        retrain("", "none", of, seed=0, promote=False, actor="test", horizon="1d-stocknet")
 
 
 def test_symbol_that_stops_trading_has_no_exit_rather_than_a_late_one():
