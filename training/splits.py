@@ -26,7 +26,7 @@ from training.errors import TrainingRefused
 from training.labels import Ints
 
 Rows = npt.NDArray[np.intp]
-_SESSIONS_A_YEAR = 252
+_LEAST_SESSIONS_A_YEAR = 248  # of the NYSE since 1969: 2001
 
 
 class Fold(NamedTuple):
@@ -153,11 +153,13 @@ def backtest_paths(n_groups: int, n_test: int) -> npt.NDArray[np.int64]:
 
 
 def longest_window_us(features: FeatureSet) -> int:
-    """How far back a vector looks; sessions as so many of a year of 252."""
+    """How far back a vector looks; sessions as if there were few of them in a year."""
     sessions = max(features.sessions_kept, features.panes_kept or 0)
     year = 365 * DAY_US
     return max(
-        features.pane_window_us or 0, features.news_window.us, sessions * year // _SESSIONS_A_YEAR
+        features.pane_window_us or 0,
+        features.news_window.us,
+        sessions * year // _LEAST_SESSIONS_A_YEAR,
     )
 
 
