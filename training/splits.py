@@ -166,7 +166,7 @@ def longest_window_us(features: FeatureSet) -> int:
 def refuse_leaky(
     train: Rows, test: Rows, as_of_us: Ints, exit_us: Ints, embargo_us: int = 0
 ) -> None:
-    """Check rows that were not split here, in any order: random and stratified ones fall through.
+    """Check rows that were not split here, in any order; random and stratified ones do not pass.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def _span(row: int, as_of_us: Ints, exit_us: Ints) -> str:
 
 
 def _edge(as_of_us: Ints, row: int) -> int:
-    """The first row at or after `row` that begins a new as_of."""
+    """The first row of the as_of that `row` has."""
     if row <= 0 or row >= len(as_of_us):
         return min(max(row, 0), len(as_of_us))
     return int(np.searchsorted(as_of_us, as_of_us[row]))
