@@ -57,6 +57,9 @@ SENTIMENT_DRIFT = Gauge(
     "Distance of a model's latest classes from those it gave in training, 0 to 1",
     ["model"],
 )
+EXPLAINED_S = Histogram(
+    "tapewire_explained_seconds", "From a signal in the log to its explanation", buckets=_SECONDS
+)
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )
