@@ -21,6 +21,7 @@ from stream.cli import (
     rescore,
     run,
     sentiment,
+    served,
 )
 from stream.cli.process import exit_code, log_to_stderr
 
@@ -45,6 +46,7 @@ app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
 app.command()(backtest.backtest)
 app.command()(prove.verify)
+app.command()(served.served)
 app.command()(explain.explain)
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(cache.cache, name="cache")

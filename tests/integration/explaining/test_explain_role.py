@@ -70,9 +70,7 @@ def publish(settings: Settings, *values: Signal | bytes) -> None:
 
 
 def explained(settings: Settings) -> list[SignalExplained]:
-    return [
-        decode(SignalExplained, value) for _, value in read(settings, "signal-explanations")[0]
-    ]
+    return [decode(SignalExplained, value) for _, value in read(settings, "signal-explanations")[0]]
 
 
 async def test_each_actionable_signal_is_explained_once_also_after_a_restart(
