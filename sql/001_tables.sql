@@ -225,6 +225,24 @@ CREATE TABLE IF NOT EXISTS signal_explanations (
 );
 CREATE INDEX IF NOT EXISTS signal_explanations_signal ON signal_explanations (signal_id);
 
+-- What became of a signal, whichever model made it (`tapewire outcomes`): one row a signal_id.
+-- `y` is 0 bearish, 1 neutral, 2 bullish; NULL with `left_out`, which says why there is none.
+-- `matured_at` is event time: when the last price that the label needs was known.
+CREATE TABLE IF NOT EXISTS outcomes (
+    signal_id text NOT NULL,
+    as_of timestamptz NOT NULL,
+    symbol text NOT NULL,
+    horizon text NOT NULL,
+    entry_at timestamptz,
+    exit_at timestamptz,
+    forward_return double precision,
+    y smallint CHECK (y BETWEEN 0 AND 2),
+    left_out text,
+    matured_at timestamptz,
+    PRIMARY KEY (as_of, signal_id),
+    CHECK ((y IS NULL) = (left_out IS NOT NULL))
+);
+
 CREATE TABLE IF NOT EXISTS late_events (
     source_topic text NOT NULL,
     source_partition integer NOT NULL,

@@ -13,6 +13,7 @@ from stream.cli import (
     cache,
     demo,
     dlq,
+    drift,
     explain,
     learn,
     look,
@@ -47,6 +48,7 @@ sentiment.sentiment.command()(rescore.rescore)
 app.command()(backtest.backtest)
 app.command()(prove.verify)
 app.command()(served.served)
+app.command()(drift.drift)
 app.command()(explain.explain)
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(cache.cache, name="cache")
