@@ -60,6 +60,7 @@ SENTIMENT_DRIFT = Gauge(
 EXPLAINED_S = Histogram(
     "tapewire_explained_seconds", "From a signal in the log to its explanation", buckets=_SECONDS
 )
+JOB_EXIT_CODE = Gauge("tapewire_job_exit_code", "Of a scheduled job's last run", ["job"])
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )

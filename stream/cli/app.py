@@ -21,6 +21,7 @@ from stream.cli import (
     prove,
     rescore,
     run,
+    schedule,
     sentiment,
     served,
 )
@@ -49,6 +50,7 @@ app.command()(backtest.backtest)
 app.command()(prove.verify)
 app.command()(served.served)
 app.command()(drift.drift)
+app.command()(schedule.schedule)
 app.command()(explain.explain)
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(cache.cache, name="cache")
