@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -78,8 +77,7 @@ class _Rows:
 
     bins: list[Bins]
     counts: dict[int, list[Ints]] = field(default_factory=dict)
-    n: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
-    said: list[tuple[int, float, float, float, float]] = field(default_factory=list)
+    said: list[Floats] = field(default_factory=list)  # columns as `_Said.of` takes them
 
     def add(self, batch: list[tuple[Any, ...]]) -> None:
         x = np.array([row[1] for row in batch], dtype=np.float64)
@@ -90,8 +88,8 @@ class _Rows:
             if day in self.counts:
                 found = [a + b for a, b in zip(self.counts[day], found, strict=True)]
             self.counts[day] = found
-            self.n[day] += len(own)
-        self.said += [(day, *p, np.nan if y is None else y) for day, _, own, *p, y in batch if own]
+        said = [(day, *p, np.nan if y is None else y) for day, _, own, *p, y in batch if own]
+        self.said.append(np.array(said, dtype=np.float64).reshape(-1, 5))
 
     def of(self, days: list[int]) -> list[Ints]:
         """For each feature (days, bins + 1)."""
@@ -112,8 +110,8 @@ class _Said:
     y: Floats
 
     @classmethod
-    def of(cls, rows: list[tuple[int, float, float, float, float]]) -> Self:
-        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    def of(cls, parts: list[Floats]) -> Self:
+        table = np.concatenate(parts)
         return cls(table[:, 0].astype(np.int64), table[:, 1:4], table[:, 4])
 
     def first_and_window(self, since: int) -> Self:
@@ -172,7 +170,7 @@ def watch(connection: psycopg.Connection, artifact: Artifact, since_us: int | No
         model=artifact.version,
         since=_day(window[0]),
         until=_day(window[-1]),
-        rows=sum(rows.n[day] for day in window),
+        rows=sum(int(rows.counts[day][0].sum()) for day in window),
         days=len(window),
         reference_days=len(reference),
         matured=int((matured.day >= since).sum()),

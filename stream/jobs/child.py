@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Sequence
@@ -21,7 +22,12 @@ async def run(command: Sequence[str]) -> tuple[int, str]:
     Cancelled, it ends the child first: SIGTERM, and SIGKILL after 10 s.
     """
     child = await asyncio.create_subprocess_exec(
-        *command, stdout=PIPE, stderr=STDOUT, limit=_LONGEST_LINE, preexec_fn=die_with_parent
+        *command,
+        stdout=PIPE,
+        stderr=STDOUT,
+        limit=_LONGEST_LINE,
+        env={**os.environ, "COLUMNS": str(_KEPT)},  # no line is broken
+        preexec_fn=die_with_parent,
     )
     assert child.stdout is not None
     last = ""

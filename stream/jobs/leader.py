@@ -1,7 +1,7 @@
 """One leader among processes: who holds the database's advisory lock.
 
 The lock lives as long as its connection. A leader that dies loses both at once; one that is cut off
-loses them when the server has heard nothing for about 15 s, and gives up itself by then.
+loses them when the server has heard nothing for 25 s, and has ended its work by then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 _LOOK_S = 1.0
 _ANSWER_S = 10.0
 _JOBS = 0x6A6F6273  # "jobs" in ASCII: the lock's first key; the second names the schema
-_ALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=5"
+_ALIVE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=5"
 
 
 async def lead(
