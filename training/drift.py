@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Literal, Self
 
 import msgspec
@@ -40,12 +39,20 @@ Statistic = Callable[[Floats, Floats], Floats]  # of expected and actual shares
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer: WARN above the first of `limits`, FAIL above the second."""
+    """One answer: WARN above the first of `limits`, FAIL above the second (None: never)."""
 
     name: str
     says: Say
     value: float
-    limits: tuple[float, float]
+    limits: tuple[float, float | None]
+
+    def told(self) -> tuple[str, ...]:
+        """Name, verdict, value and limits as text."""
+        limits = ("none" if limit is None else f"{limit:.3g}" for limit in self.limits)
+        return (self.name, self.says, f"{self.value:.3g}", *limits)
+
+
+HEAD = ("what", "says", "value", "WARN above", "FAIL above")  # of `Finding.told`
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ def drifted(
         for name, got, top in zip(names, value, band.tolist(), strict=True):
             warn, fail = (max(limit, top) for limit in limits)
             found.append(
-                _finding(f"{name}: {what}", float(got), (warn, fail if judgeable else inf))
+                _finding(f"{name}: {what}", float(got), (warn, fail if judgeable else None))
             )
     return found
 
@@ -202,7 +209,8 @@ def _band(runs: Floats) -> Floats:
     return band
 
 
-def _finding(name: str, value: float, limits: tuple[float, float]) -> Finding:
+def _finding(name: str, value: float, limits: tuple[float, float | None]) -> Finding:
     warn, fail = limits
-    says: Say = "FAIL" if value > fail else "WARN" if value > warn else "PASS"
+    failed = fail is not None and value > fail
+    says: Say = "FAIL" if failed else "WARN" if value > warn else "PASS"
     return Finding(name=name, says=says, value=value, limits=limits)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import plotly.graph_objects as go
 
-from training.drift import Finding
+from training.drift import HEAD, Finding
 from training.page import figure, heading, page, table
 from training.watch import Drift
 
-_SHOWN = 30
+_SHOWN = 15
 _ORDER = ("FAIL", "WARN", "PASS")
 
 
@@ -20,7 +20,10 @@ def html_report(drift: Drift) -> str:
     facts = [
         ("model", drift.model),
         ("judged", f"{drift.since} to {drift.until}: {drift.days} days, {drift.rows:,} signals"),
-        ("band drawn from", f"{drift.reference_days} days"),
+        (
+            "days of reference",
+            f"{drift.reference_days}{'' if drift.band else ': too few for a band'}",
+        ),
         ("matured signals of the model", f"{drift.matured:,}"),
     ]
     parts = [
@@ -41,11 +44,7 @@ def _excess(finding: Finding) -> float:
 
 
 def _table(findings: Iterable[Finding]) -> str:
-    head = ("what", "says", "value", "WARN above", "FAIL above")
-    return table(head, (
-        (each.name, each.says, f"{each.value:.4g}", *(f"{limit:.4g}" for limit in each.limits))
-        for each in findings
-    ))  # fmt: skip
+    return table(HEAD, (each.told() for each in findings))
 
 
 def _moved(found: list[Finding]) -> str:

@@ -19,6 +19,7 @@ from training.drift import (
     GAP,
     LOSS,
     MIN_DAYS,
+    MIN_RUNS,
     Bins,
     Finding,
     Say,
@@ -55,7 +56,8 @@ INSERT INTO drift_reports (model_version, since, until, says, report) VALUES (%s
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """What was found. Days are UTC, as YYYY-MM-DD; `until` is the last of the window.
 
-    reference_days : that the band was drawn from. matured : the champion's signals with an outcome.
+    reference_days : those of the training span; `band` tells whether they suffice for one.
+    matured : the champion's signals with an outcome.
     loss_by_day : mean log-loss of the champion's matured signals.
     """
 
@@ -65,6 +67,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     days: int
     reference_days: int
+    band: bool
     matured: int
     says: Say
     findings: tuple[Finding, ...]
@@ -173,6 +176,7 @@ def watch(connection: psycopg.Connection, artifact: Artifact, since_us: int | No
         rows=sum(int(rows.counts[day][0].sum()) for day in window),
         days=len(window),
         reference_days=len(reference),
+        band=len(reference) >= MIN_RUNS * len(window),
         matured=int((matured.day >= since).sum()),
         says=worst(findings),
         findings=tuple(findings),

@@ -82,18 +82,20 @@ def _champion(dsn: str, schema: str) -> Artifact:
 
 
 def _show(found: Drift) -> None:
+    from training.drift import HEAD
+
     told = [each for each in found.findings if each.says != "PASS"]
     console = Console()
     if told:
-        table = Table("what", "says", "value", "WARN above", "FAIL above")
+        table = Table(*HEAD)
         for each in told:
-            limits = (f"{limit:.3g}" for limit in each.limits)
-            table.add_row(each.name, each.says, f"{each.value:.3g}", *limits)
+            table.add_row(*each.told())
         console.print(table)
     console.print(
         f"{found.says}: {len(told)} of {len(found.findings)} findings stand out; {found.rows:,} "
         f"signals of {found.days} days from {found.since} on beside {found.reference_days} days "
-        f"of reference, {found.matured:,} matured",
+        f"of reference{'' if found.band else ' (too few for a band: no FAIL)'}, "
+        f"{found.matured:,} matured",
         markup=False,
         highlight=False,
     )
