@@ -43,7 +43,7 @@ class Explainer:
     Raises
     ------
     ArtifactError
-        The artifact has no member for direction, or it cannot be read.
+        The artifact has no member for direction, or it cannot be read or is of another shape.
     """
 
     def __init__(self, artifact: Artifact) -> None:
@@ -54,6 +54,12 @@ class Explainer:
             self._booster = lightgbm.Booster(model_str=member.text)
         except lightgbm.basic.LightGBMError as error:
             raise ArtifactError(f"artifact {artifact.version}: {error}") from None
+        shape = (self._booster.num_feature(), self._booster.num_model_per_iteration())
+        if shape != (expected := (len(artifact.feature_names), len(CLASSES))):
+            raise ArtifactError(
+                f"artifact {artifact.version}: expected a member of {expected} features and "
+                f"classes, got {shape}"
+            )
         self.artifact = artifact
 
     def explain(self, features: Sequence[float | None]) -> Explained:

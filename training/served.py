@@ -113,7 +113,9 @@ def compare(
     tally = _Tally(names)
     joins = {partition: _Join(rows, tally) for partition, rows in served.items()}
     for partition, row in trained:
-        joins.setdefault(partition, _Join(iter(()), tally)).trained(row)
+        if partition not in joins:
+            joins[partition] = _Join(iter(()), tally)
+        joins[partition].trained(row)
     for join in joins.values():
         join.end()
     return tally.comparison()
@@ -190,6 +192,7 @@ class _Join:
         self._tally = tally
         self._waiting: tuple[dict[Key, Vector], dict[Key, Vector]] = ({}, {})  # trained, served
         self._last = [-1, -1]
+        self._after = [0, 0]  # rows forgotten that came after all of the other side so far
 
     def trained(self, row: Vector) -> None:
         while self._next is not None and self._next.as_of_us <= row.as_of_us:
@@ -204,9 +207,12 @@ class _Join:
             self._put(1, row)
         for side in (0, 1):
             self._forget(side, None)
+            self._tally.pending += self._after[side]
 
     def _put(self, side: int, row: Vector) -> None:
         self._last[side] = max(self._last[side], row.as_of_us)
+        self._tally.alone[1 - side] += self._after[1 - side]
+        self._after[1 - side] = 0
         other = self._waiting[1 - side].pop(row.key, None)
         if other is None:
             self._waiting[side][row.key] = row
@@ -224,7 +230,12 @@ class _Join:
             if before_us is not None and waiting[key].as_of_us >= before_us:
                 return
             row = waiting.pop(key)
-            self._tally.alone(side, row, pending=row.as_of_us > self._last[1 - side])
+            if row.values is None:
+                self._tally.foreign += 1
+            elif row.as_of_us > self._last[1 - side]:
+                self._after[side] += 1
+            else:
+                self._tally.alone[side] += 1
 
 
 class _Tally:
@@ -232,23 +243,16 @@ class _Tally:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
-        self._equal = self._different = self._pending = self._foreign = 0
-        self._alone = [0, 0]
+        self.pending = self.foreign = 0
+        self.alone = [0, 0]  # trained on and never served; the other way round
+        self._equal = self._different = 0
         self._n = np.zeros(len(names), dtype=np.int64)
         self._worst: dict[int, tuple[float, Vector, Vector]] = {}
-
-    def alone(self, side: int, row: Vector, *, pending: bool) -> None:
-        if row.values is None:
-            self._foreign += 1
-        elif pending:
-            self._pending += 1
-        else:
-            self._alone[side] += 1
 
     def pair(self, trained: Vector, served: Vector) -> None:
         a, b = trained.values, served.values
         if a is None or b is None:
-            self._foreign += 1
+            self.foreign += 1
             return
         differs = (a.view(np.int64) != b.view(np.int64)) & ~(np.isnan(a) & np.isnan(b))
         if not differs.any():
@@ -266,10 +270,10 @@ class _Tally:
         return Comparison(
             equal=self._equal,
             different=self._different,
-            never_served=self._alone[0],
-            never_trained=self._alone[1],
-            pending=self._pending,
-            foreign=self._foreign,
+            never_served=self.alone[0],
+            never_trained=self.alone[1],
+            pending=self.pending,
+            foreign=self.foreign,
             features=tuple(sorted(found, key=lambda each: (-each.n, -each.relative))),
         )
 

@@ -39,6 +39,12 @@ def test_what_moves_the_outcome_comes_first_and_with_its_sign(artifact):
     assert up.log_odds > 0.5 > -0.5 > down.log_odds
 
 
+def test_a_member_of_another_shape_is_refused():
+    _, _, one_output = trained = boosters()
+    with pytest.raises(ArtifactError, match=r"expected a member of \(4, 3\) .* got \(4, 1\)"):
+        Explainer(make_artifact((trained[0], one_output, one_output)))
+
+
 def test_a_vector_of_another_length_is_refused(artifact):
     with pytest.raises(ArtifactError, match="expected 4 features, got 3"):
         Explainer(artifact).explain((1.0, 2.0, 3.0))

@@ -68,6 +68,18 @@ def test_rows_without_their_other_are_counted_on_their_side():
     assert (found.equal, found.says) == (4, "WARN")
 
 
+def test_days_without_the_other_side_are_pending_only_at_the_end():
+    rows = [row(i, at=i * DAY_US // 4) for i in range(40)]
+    gap, tail = rows[:12] + rows[24:], rows[:12]
+    found = compared(rows, gap)
+    assert (found.never_served, found.never_trained, found.pending) == (12, 0, 0)
+    assert compared(gap, rows).never_trained == 12
+    found = compared(rows, tail)
+    assert (found.never_served, found.pending) == (0, 28)
+    assert compared(tail, rows).pending == 28
+    assert compared(rows, rows[20:]).never_served == 20
+
+
 def test_partitions_are_joined_apart_and_may_come_in_any_order():
     first, other = [row(i) for i in range(5)], [row(i, symbol="BBB") for i in range(5)]
     mixed = [(p, each) for pair in zip(first, other, strict=True) for p, each in enumerate(pair)]
