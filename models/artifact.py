@@ -24,23 +24,47 @@ class ArtifactError(Exception):
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """One model. direction: a raw score per class of CLASSES; return: basis points."""
+    """One model. direction: a raw score per class of CLASSES; return: basis points.
+
+    format : lightgbm is the text of LightGBM's trees, which other libraries' trees are written
+        as too; linear is the JSON of `models.linear.Line`.
+    learner : what trained it.
+    weight : of its raw scores among those of its role, which are added up.
+    bias : added to its raw scores; empty: nothing.
+    link : what the text gives: log-odds up to a constant a row, or probabilities, whose logarithm
+        is the raw score.
+    """
 
     role: Literal["direction", "return"]
-    format: Literal["lightgbm"]
+    format: Literal["lightgbm", "linear"]
     text: str
+    learner: str = "lightgbm"
+    weight: float = 1.0
+    bias: tuple[float, ...] = ()
+    link: Literal["logit", "probability"] = "logit"
+
+
+class Curve(Struct, frozen=True, kw_only=True):
+    """A function by its corners: straight between them, flat outside. x ascending."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
     """logits = scale * raw + offsets, then softmax; bps = return_scale * raw + return_offset.
 
     A scale of 0 leaves the class shares of training: no opinion.
+
+    isotonic : a curve per class of CLASSES over its probability; the three are then divided by
+        their sum. None: the softmax is the answer.
     """
 
     scale: float
     offsets: tuple[float, float, float]
     return_scale: float = 1.0
     return_offset: float = 0.0
+    isotonic: tuple[Curve, Curve, Curve] | None = None
 
 
 class Reference(Struct, frozen=True, kw_only=True):
@@ -51,6 +75,21 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     missing: float
     quantiles: dict[str, float]  # "0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999"
+
+
+class Prototypes(Struct, frozen=True, kw_only=True):
+    """Where the training rows lie, for the dissimilarity index (`models.dissimilarity`).
+
+    whitening : (f, k) float64, little-endian, row by row: from standard values to directions of
+        equal spread. points : (m, k), some training rows in those directions.
+    mean_distance : of the training rows to their nearest point.
+    limit : the index above which a row is unlike the training data.
+    """
+
+    whitening: bytes
+    points: bytes
+    mean_distance: float
+    limit: float
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -76,15 +115,16 @@ class Artifact(Struct, frozen=True, kw_only=True):
     trained_until_us: int
     n_rows: int
     reference: tuple[Reference, ...]  # one a feature, in order
+    prototypes: Prototypes | None = None  # None: only ranges tell a strange input
     metrics: dict[str, float | None]
     code_revision: str
     wheels: dict[str, str]
     seed: int
     format: int = FORMAT
 
-    def member(self, role: str) -> Member | None:
-        """The member of that role, or None."""
-        return next((m for m in self.members if m.role == role), None)
+    def of(self, role: str) -> tuple[Member, ...]:
+        """The members of that role."""
+        return tuple(member for member in self.members if member.role == role)
 
     def check_fits(self, feature_set: str, version: int, names: Sequence[str]) -> None:
         """Raise ArtifactError with the exact difference unless it scores such vectors."""

@@ -22,7 +22,11 @@ def differences(one: Artifact, other: Artifact) -> list[tuple[str, str, str]]:
 def _facts(artifact: Artifact) -> dict[str, str]:
     """Every fact by its path; of members, feature order and reference distributions a digest."""
     fields = msgspec.to_builtins(artifact)
-    digests = {f"{member['role']} model": _digest(member) for member in fields.pop("members")}
+    digests = {
+        f"{member['role']} model {member['learner']}": _digest(member)
+        for member in fields.pop("members")
+    }
+    digests["prototypes"] = _digest(fields.pop("prototypes"))
     names, drawn = fields.pop("feature_names"), fields.pop("reference")
     del fields["version"]
     features = {f"feature {n}": _digest(each) for n, each in zip(names, drawn, strict=True)}

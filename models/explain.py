@@ -1,18 +1,19 @@
-"""What each feature added to a score: TreeSHAP of a trained artifact, for one vector.
+"""What each feature added to a score of a trained artifact, for one vector.
 
-The contributions and the base sum to log(P(bullish) / P(bearish)) as the trees say it, before the
-calibration.
+TreeSHAP for trees, coefficient times rank for linear members, weighted as the members are. The
+contributions and the base sum to log(P(bullish) / P(bearish)) before the calibration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import lightgbm
 import numpy as np
 
-from models.artifact import CLASSES, Artifact, ArtifactError
+from models.artifact import CLASSES, Artifact, ArtifactError, Member
+from models.linear import Floats, LinearModel
 
 _BEARISH, _BULLISH = CLASSES.index("bearish"), CLASSES.index("bullish")
 
@@ -26,7 +27,8 @@ class Contribution(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """base: the mean over the training rows. The largest contributions come first."""
+    """base: the mean over the training rows (linear members: of middle ranks). The largest
+    contributions come first."""
 
     base: float
     contributions: tuple[Contribution, ...]
@@ -43,23 +45,16 @@ class Explainer:
     Raises
     ------
     ArtifactError
-        The artifact has no member for direction, or it cannot be read or is of another shape.
+        The artifact has no member for direction, or one cannot be read, is of another shape, or
+        gives what does not add up in log-odds.
     """
 
     def __init__(self, artifact: Artifact) -> None:
-        member = artifact.member("direction")
-        if member is None:
+        members = artifact.of("direction")
+        if not members:
             raise ArtifactError(f"artifact {artifact.version}: expected a member for direction")
-        try:
-            self._booster = lightgbm.Booster(model_str=member.text)
-        except lightgbm.basic.LightGBMError as error:
-            raise ArtifactError(f"artifact {artifact.version}: {error}") from None
-        shape = (self._booster.num_feature(), self._booster.num_model_per_iteration())
-        if shape != (expected := (len(artifact.feature_names), len(CLASSES))):
-            raise ArtifactError(
-                f"artifact {artifact.version}: expected a member of {expected} features and "
-                f"classes, got {shape}"
-            )
+        n = len(artifact.feature_names)
+        self._parts = [(_shares(artifact.version, each, n), each) for each in members]
         self.artifact = artifact
 
     def explain(self, features: Sequence[float | None]) -> Explained:
@@ -73,10 +68,60 @@ class Explainer:
                 f"artifact {self.artifact.version}: expected {len(names)} features, "
                 f"got {len(features)}"
             )
-        row = np.array([features], dtype=np.float64)  # None becomes NaN
-        contributions = np.asarray(self._booster.predict(row, pred_contrib=True, num_threads=1))
-        by_class = contributions.reshape(len(CLASSES), -1)
-        *shares, base = (by_class[_BULLISH] - by_class[_BEARISH]).tolist()
-        found = [Contribution(*each) for each in zip(names, features, shares, strict=True)]
+        row = np.array(features, dtype=np.float64)  # None becomes NaN
+        sides = np.zeros(len(names) + 1)
+        for shares, member in self._parts:
+            by_class = shares(row)
+            if member.bias:
+                by_class[:, -1] += member.bias
+            sides += member.weight * (by_class[_BULLISH] - by_class[_BEARISH])
+        *added, base = sides.tolist()
+        found = [Contribution(*each) for each in zip(names, features, added, strict=True)]
         found.sort(key=lambda each: (-abs(each.log_odds), each.feature))
         return Explained(base, tuple(found))
+
+
+def importances(artifact: Artifact) -> list[float]:
+    """How much each feature moves the direction, shares that sum to 1 (or all 0).
+
+    Of trees the gain of their splits, of linear members the absolute coefficients; the members
+    count by their weights.
+    """
+    total = np.zeros(len(artifact.feature_names))
+    for member in artifact.of("direction"):
+        if member.format == "linear":
+            model = LinearModel(member.text, len(total), len(CLASSES))
+            moved = np.abs(model.coefficients).sum(axis=0)
+        else:
+            moved = lightgbm.Booster(model_str=member.text).feature_importance("gain")
+        total += member.weight * moved / max(moved.sum(), 1e-12)
+    out: list[float] = (total / max(total.sum(), 1e-12)).tolist()
+    return out
+
+
+def _shares(version: str, member: Member, n_features: int) -> Callable[[Floats], Floats]:
+    """From a row to (classes, features + 1) contributions to the raw scores, the base last."""
+    if member.link == "probability":
+        raise ArtifactError(
+            f"artifact {version}: member {member.learner}: expected raw scores that add up in "
+            "log-odds, got probabilities; it cannot be explained by contributions"
+        )
+    if member.format == "linear":
+        line = LinearModel(member.text, n_features, len(CLASSES))
+        return lambda row: np.column_stack([line.shares(row), line.intercepts])
+    try:
+        booster = lightgbm.Booster(model_str=member.text)
+    except lightgbm.basic.LightGBMError as error:
+        raise ArtifactError(f"artifact {version}: {error}") from None
+    shape = (booster.num_feature(), booster.num_model_per_iteration())
+    if shape != (expected := (n_features, len(CLASSES))):
+        raise ArtifactError(
+            f"artifact {version}: expected a member of {expected} features and classes, got {shape}"
+        )
+
+    def of_trees(row: Floats) -> Floats:
+        told = np.array(booster.predict(row[None, :], pred_contrib=True, num_threads=1))
+        out: Floats = told.reshape(len(CLASSES), -1)
+        return out
+
+    return of_trees

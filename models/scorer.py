@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from math import exp
 from typing import NamedTuple, Protocol
 
-from models.artifact import CLASSES, Artifact, ArtifactError, Reference
-from models.lightgbm_row import RowModel
+from models.artifact import CLASSES, Artifact, ArtifactError, Curve, Reference
+from models.dissimilarity import Dissimilarity
+from models.pool import Pool
 
 # A feature is out of range beyond its 0.1 % and 99.9 % quantiles, widened by their distance; a
 # vector is unlike the training data when more than this share of its features is.
@@ -63,8 +65,8 @@ class ArtifactScorer:
     """
 
     def __init__(self, artifact: Artifact) -> None:
-        direction, expected = artifact.member("direction"), artifact.member("return")
-        if direction is None:
+        direction, expected = artifact.of("direction"), artifact.of("return")
+        if not direction:
             raise ArtifactError(
                 f"artifact {artifact.version}: expected a member for direction, got none; retrain"
             )
@@ -78,18 +80,26 @@ class ArtifactScorer:
         self.threshold = artifact.threshold
         self.trained_until_us: int | None = artifact.trained_until_us
         self.sentiment_model = artifact.sentiment_model
-        self._direction = RowModel(direction.text, n, len(CLASSES))
-        self._return = None if expected is None else RowModel(expected.text, n, 1)
+        self._direction = Pool(direction, n, len(CLASSES))
+        self._return = Pool(expected, n, 1) if expected else None
         self._calibration = artifact.calibration
+        for curve in artifact.calibration.isotonic or ():
+            _check_curve(artifact.version, curve)
         self._ranges = [_range(one) for one in artifact.reference]
         self._most_out = UNLIKE_SHARE * n
+        prototypes = artifact.prototypes
+        self._dissimilarity = (
+            None if prototypes is None else Dissimilarity(prototypes, artifact.reference)
+        )
 
     def score(self, features: Sequence[float | None]) -> Score:
-        """Calibrated probabilities and expected return in basis points; about 50 us."""
+        """Calibrated probabilities and expected return in basis points; 20 to 100 us."""
         calibration = self._calibration
         probabilities = calibrated(
             self._direction.raw(features), calibration.scale, calibration.offsets
         )
+        if calibration.isotonic is not None:
+            probabilities = stepped(probabilities, calibration.isotonic)
         bps = None
         if self._return is not None:
             raw = self._return.raw(features)[0]
@@ -97,14 +107,18 @@ class ArtifactScorer:
         return Score(*probabilities, bps)
 
     def unlike(self, features: Sequence[float | None]) -> bool:
-        """Whether too many features are out of range, or missing where they never were."""
+        """Whether too many features are out of range, or missing where they never were, or the
+        vector lies far from every training row."""
         n_out = 0
         for value, (low, high, may_miss) in zip(features, self._ranges, strict=True):
             if value is None:
                 n_out += not may_miss
             elif not low <= value <= high:
                 n_out += 1
-        return n_out > self._most_out
+        if n_out > self._most_out:
+            return True
+        index = self._dissimilarity
+        return index is not None and index.row(features) > index.limit
 
 
 def calibrated(
@@ -118,6 +132,34 @@ def calibrated(
     a, b, c = exp(a - top), exp(b - top), exp(c - top)
     total = a + b + c
     return a / total, b / total, c / total
+
+
+def stepped(
+    probabilities: tuple[float, float, float], curves: tuple[Curve, Curve, Curve]
+) -> tuple[float, float, float]:
+    """Each probability through its class's curve, then divided by their sum."""
+    a, b, c = (_along(curve, p) for curve, p in zip(curves, probabilities, strict=True))
+    total = a + b + c
+    return a / total, b / total, c / total
+
+
+def _check_curve(version: str, curve: Curve) -> None:
+    ascending = list(curve.x) == sorted(set(curve.x)) and list(curve.y) == sorted(curve.y)
+    if not ascending or not 0 < len(curve.x) == len(curve.y) or curve.y[0] <= 0.0:
+        raise ArtifactError(
+            f"artifact {version}: expected calibration curves that ascend from above 0, "
+            f"got x {curve.x} and y {curve.y}; retrain"
+        )
+
+
+def _along(curve: Curve, x: float) -> float:
+    i = bisect_right(curve.x, x)
+    if i == 0:
+        return curve.y[0]
+    if i == len(curve.x):
+        return curve.y[-1]
+    x0, y0 = curve.x[i - 1], curve.y[i - 1]
+    return y0 + (curve.y[i] - y0) * ((x - x0) / (curve.x[i] - x0))
 
 
 def _range(reference: Reference) -> tuple[float, float, bool]:

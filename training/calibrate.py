@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import isotonic_regression
+
+from models.artifact import Calibration, Curve
+from stream.features.panes import DAY_US
 from training.evaluate import log_losses
 from training.labels import Floats, Ints
 
+ISOTONIC_DAYS = 250  # effective ones: fewer would bend the curves after noise
 MAX_SCALE = 2.0
 MIN_ACTED = 30  # rows, for a threshold to be chosen on them
 DEFAULT_THRESHOLD = 0.65
@@ -48,8 +55,60 @@ def fit_slope(raw: Floats, outcome: Floats) -> float:
     return min(1.5, max(0.0, float(raw @ outcome) / power)) if power > 0.0 else 0.0
 
 
-def choose_threshold(p: Floats, forward_return: Floats, cost: Floats | float) -> tuple[float, bool]:
-    """The least confidence to act on, and whether acting on it paid.
+def effective_days(as_of_us: Ints, horizon_us: int) -> float:
+    """Days with rows, over the days that a label takes: rows of one day share its news."""
+    n = len(np.unique(as_of_us // DAY_US))
+    return n / max(1.0, horizon_us / DAY_US)
+
+
+def fit_calibration(raw: Floats, y: Ints, prior: Floats, n_days: float) -> Calibration:
+    """A scale towards the prior, and from ISOTONIC_DAYS on curves over its probabilities."""
+    scale = fit_scale(raw, y, prior)
+    offsets = ((1.0 - scale) * np.log(prior)).tolist()
+    found = Calibration(scale=scale, offsets=(offsets[0], offsets[1], offsets[2]))
+    if n_days < ISOTONIC_DAYS:
+        return found
+    p = calibrated(raw, found)
+    a, b, c = (isotonic(p[:, k], y == k) for k in range(3))
+    return Calibration(scale=scale, offsets=found.offsets, isotonic=(a, b, c))
+
+
+def calibrated(raw: Floats, calibration: Calibration) -> Floats:
+    """(n, 3) raw scores to probabilities, as serving does it a row."""
+    p = softmax(calibration.scale * raw + np.array(calibration.offsets))
+    if calibration.isotonic is None:
+        return p
+    drawn = zip(p.T, calibration.isotonic, strict=True)
+    p = np.column_stack([np.interp(column, curve.x, curve.y) for column, curve in drawn])
+    out: Floats = p / p.sum(axis=1, keepdims=True)
+    return out
+
+
+def isotonic(p: Floats, happened: npt.NDArray[np.bool_]) -> Curve:
+    """The rising curve of least squares from probabilities to shares of what happened.
+
+    Its ends stay off 0 and 1 by what so many rows cannot rule out.
+    """
+    x, inverse, n = np.unique(p, return_inverse=True, return_counts=True)
+    share = np.bincount(inverse, weights=happened) / n
+    y = isotonic_regression(share, weights=n).x
+    corner = np.ones(len(y), dtype=bool)
+    corner[1:-1] = (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:])
+    least = 1.0 / (len(p) + 2)
+    shares = np.clip(y[corner], least, 1.0 - least)
+    return Curve(x=tuple(x[corner].tolist()), y=tuple(shares.tolist()))
+
+
+class Threshold(NamedTuple):
+    """The least confidence to act on, whether acting on it paid, and the share of rows acted on."""
+
+    confidence: float
+    pays: bool
+    coverage: float
+
+
+def choose_threshold(p: Floats, forward_return: Floats, cost: Floats | float) -> Threshold:
+    """The confidence from which acting paid best, after costs.
 
     Among quantiles of the directional rows' confidence: the one whose net returns (signed by the
     direction, less the cost) have the largest sum over noise; the default when none is over zero.
@@ -65,4 +124,5 @@ def choose_threshold(p: Floats, forward_return: Floats, cost: Floats | float) ->
         spread = float(acted.std()) if len(acted) >= MIN_ACTED else 0.0
         if spread > 0.0 and (worth := float(acted.sum()) / spread / len(acted) ** 0.5) > best:
             best, found = worth, threshold
-    return found, best > 0.0
+    coverage = float((confidence[rows] >= found).sum()) / max(1, len(p))
+    return Threshold(found, best > 0.0, coverage)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import lightgbm
 import numpy as np
 import plotly.graph_objects as go
 
 from models.artifact import CLASSES, Artifact
+from models.explain import importances
 from stream.events import moment
 from training.evaluate import Judged, confusion, days, pearson, ranks
 from training.gates import Verdict
@@ -177,12 +177,9 @@ def _rank_ic(score: Floats, forward_return: Floats) -> float:
 
 
 def _importances(artifact: Artifact) -> str:
-    """Shares of the gain of all splits of the member that tells the direction."""
-    member = artifact.member("direction")
-    assert member is not None, "training always fits one"
-    gain = lightgbm.Booster(model_str=member.text).feature_importance("gain")
-    share = gain / max(gain.sum(), 1e-12)
+    """Shares of what moves the members that tell the direction."""
+    share = np.array(importances(artifact))
     most = np.argsort(-share, kind="stable")[:_SHOWN][::-1]
     names = [artifact.feature_names[i] for i in most]
     drawn = go.Figure(go.Bar(x=share[most], y=names, orientation="h"))
-    return figure(drawn, f"The {_SHOWN} features that split the most", "share of the gain", "")
+    return figure(drawn, f"The {_SHOWN} features that move the most", "share", "")

@@ -18,15 +18,16 @@ from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
 from training.history import open_history
 from training.label_rules import label_rule
+from training.learners.lightgbm import LightGBM
 from training.replay import replay
 from training.rows import TrainingTable
-from training.train import Trained, train_model
+from training.train import Chooser, Trained, train_model, untuned
 
 log = structlog.get_logger()
 
 ALIAS = "champion"
-_WHEELS = ("lightgbm", "numpy", "msgspec")
-_SOURCES = ("stream.features", "stream.scoring", "models", "training")
+_WHEELS = ("lightgbm", "numpy", "msgspec", "scikit-learn", "xgboost-cpu")
+_SOURCES = ("stream.features", "stream.scoring", "models", "training", "training.learners")
 _REPLAY_SHARE = 0.5  # of the progress
 
 
@@ -51,6 +52,7 @@ def retrain(
     promote: bool,
     actor: str,
     horizon: str | None = None,
+    chooser: Chooser = untuned(LightGBM()),  # noqa: B008 - frozen
     progress: Callable[[str, float], None] = lambda step, share: None,
     judged: Callable[[Trained, TrainingTable], None] = lambda trained, rows: None,
     num_threads: int = 1,
@@ -60,6 +62,7 @@ def retrain(
     Parameters
     ----------
     horizon : of the labels and the signals; None: the feature set's default.
+    chooser : how to fit each fold, from its fit rows alone.
     judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
@@ -94,10 +97,10 @@ def retrain(
     trained = train_model(
         rows,
         seed=seed,
+        chooser=chooser,
         num_threads=num_threads,
         code_revision=code_revision(),
-        wheels={name: metadata.version(name) for name in _WHEELS}
-        | {"python": platform.python_version()},
+        wheels=_wheels(),
         progress=lambda step, share: progress(step, _REPLAY_SHARE + share * (1 - _REPLAY_SHARE)),
     )
     judged(trained, rows)
@@ -120,6 +123,13 @@ def retrain(
         metrics=dict(artifact.metrics),
         counts=dict(rows.counts),
     )
+
+
+def _wheels() -> dict[str, str]:
+    """Versions of what trains, where it is installed."""
+    found = {each.name.lower(): each.version for each in metadata.distributions()}
+    wheels = {name: found[name] for name in _WHEELS if name in found}
+    return wheels | {"python": platform.python_version()}
 
 
 def code_revision() -> str:

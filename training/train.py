@@ -3,58 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import lightgbm
 import numpy as np
 
-from models.artifact import Artifact, Calibration, Member, Reference, with_version
-from training.calibrate import choose_threshold, fit_scale, fit_slope, shrink
+from models.artifact import Artifact, Reference, with_version
 from training.errors import TrainingRefused
 from training.evaluate import Judged, metrics
+from training.fit import Fitted, fit_fold, threshold_of
 from training.gates import MIN_ROWS, Verdict, judge
-from training.labels import Floats, Ints
+from training.labels import Floats
+from training.learners.learner import Learner
+from training.learners.lightgbm import LightGBM
+from training.learners.recipe import Recipe
+from training.prototypes import prototypes
 from training.rows import TrainingTable
 from training.splits import Fold, SplitRule, walk_forward
-from training.weights import uniqueness
 
-NAME = "lightgbm"
 QUANTILES = ("0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999")
-# Small trees, few of them: markets are noisy, and 3 x 150 trees of 7 leaves score in 20 us.
-MAX_ROUNDS = 150
-STOP_AFTER = 20
-# Weights count independent outcomes (`uniqueness`), so the least hessian of a leaf does too: about
-# 15 of them for a class, 20 for a return. Random split points keep slow features, which name a
-# day rather than say something of it, from being fitted.
-_PARAMETERS: Mapping[str, Any] = {
-    "learning_rate": 0.05,
-    "num_leaves": 7,
-    "max_bin": 127,
-    "min_data_in_leaf": 20,
-    "lambda_l2": 10.0,
-    "extra_trees": True,
-    "feature_fraction_bynode": 0.5,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbose": -1,
-}
-_DIRECTION = {"objective": "multiclass", "num_class": 3, "min_sum_hessian_in_leaf": 5.0}
-_RETURN = {"objective": "regression", "min_sum_hessian_in_leaf": 20.0}
-_CLIP = 0.005  # of the returns at each end, before the expected return is fitted
 
 Progress = Callable[[str, float], None]
 
+# From a fold's fit rows, its number and the number of folds: how to fit it, and after how many
+# trials that was chosen.
+Chooser = Callable[[TrainingTable, int, int], tuple[Recipe, int]]
 
-class Fitted(NamedTuple):
-    """What one fold's fit, tune and choose blocks gave."""
 
-    direction: lightgbm.Booster
-    expected: lightgbm.Booster
-    prior: Floats
-    scale: float
-    slope: float
-    threshold: float
-    threshold_found: bool
+def untuned(learner: Learner) -> Chooser:
+    """The learner as it is, in every fold."""
+    return lambda fit, fold, n_folds: (Recipe(learner), 0)
 
 
 class Trained(NamedTuple):
@@ -69,6 +46,7 @@ def train_model(
     rows: TrainingTable,
     *,
     seed: int,
+    chooser: Chooser = untuned(LightGBM()),  # noqa: B008 - frozen
     num_threads: int = 2,
     code_revision: str = "unknown",
     wheels: Mapping[str, str] | None = None,
@@ -76,6 +54,10 @@ def train_model(
     progress: Progress = lambda step, share: None,
 ) -> Trained:
     """Train on every fold, judge all of them together, keep the newest.
+
+    Parameters
+    ----------
+    chooser : how to fit each fold, from its fit rows alone.
 
     Raises
     ------
@@ -86,20 +68,34 @@ def train_model(
     folds, purged = walk_forward(
         rows.as_of_us, rows.exit_us, split or SplitRule(), embargo_us=rows.rule.horizon_us
     )
-    parts = []
+    parts, n_trials = [], 0
     for i, fold in enumerate(folds):
         progress(f"fold {i + 1} of {len(folds)}", i / len(folds))
         _check_fold(rows, fold)
-        fitted = _fit(rows, fold, seed, num_threads)
+        fit = rows.take(fold.fit)
+        recipe, n = chooser(fit, i, len(folds))
+        n_trials += n
+        label = f"fold {i + 1}"
+        fitted = fit_fold(
+            fit, rows.take(fold.tune), recipe, label=label, seed=seed, num_threads=num_threads
+        )
         parts.append(_judged(rows.take(fold.judge), fitted))
     progress("judging", 1.0)
     judged = Judged.joined(parts)
-    verdict = judge(judged, len(rows), fitted.threshold_found, seed=seed)
-    found = metrics(judged) | {"n_purged": float(purged), "scale": fitted.scale}
-    known = rows.take(np.concatenate([fold.fit, fold.tune, fold.choose]))
-    return Trained(
-        _artifact(rows, known, fitted, found, seed, code_revision, wheels or {}), verdict, judged
-    )
+    threshold = threshold_of(fitted, rows.take(fold.choose))
+    verdict = judge(judged, len(rows), threshold.pays, seed=seed)
+    found = metrics(judged) | {
+        "n_purged": float(purged),
+        "n_trials": float(n_trials),
+        "scale": fitted.calibration.scale,
+        "calibration_days": fitted.n_days,
+        "coverage": threshold.coverage,
+    }
+    artifact = _artifact(
+        rows, fold, recipe.learner.name, fitted, threshold.confidence, found, seed, code_revision,
+        wheels or {},
+    )  # fmt: skip
+    return Trained(artifact, verdict, judged)
 
 
 def _check(rows: TrainingTable) -> None:
@@ -139,104 +135,57 @@ def _varying(x: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return varying
 
 
-def _fit(rows: TrainingTable, fold: Fold, seed: int, num_threads: int) -> Fitted:
-    fit, tune, choose = rows.take(fold.fit), rows.take(fold.tune), rows.take(fold.choose)
-    prior = np.bincount(fit.y, minlength=3) / len(fit)
-    direction = _boost(_DIRECTION, fit, tune, fit.y, tune.y,
-                       seed, num_threads)  # fmt: skip
-    low, high = np.quantile(fit.forward_return, [_CLIP, 1.0 - _CLIP])
-    fit_bps, tune_bps = (1e4 * np.clip(part.forward_return, low, high) for part in (fit, tune))
-    expected = _boost(_RETURN, fit, tune, fit_bps, tune_bps,
-                      seed, num_threads)  # fmt: skip
-    scale = fit_scale(direction.predict(tune.x, raw_score=True), tune.y, prior)
-    slope = fit_slope(expected.predict(tune.x), tune_bps)
-    p = shrink(direction.predict(choose.x, raw_score=True), prior, scale)
-    threshold, found = choose_threshold(p, choose.forward_return, choose.cost)
-    return Fitted(direction, expected, prior, scale, slope, threshold, found)
-
-
-def _boost(
-    objective: Mapping[str, Any],
-    fit: TrainingTable,
-    tune: TrainingTable,
-    target: Floats | Ints,
-    tune_target: Floats | Ints,
-    seed: int,
-    num_threads: int,
-) -> lightgbm.Booster:
-    names = list(fit.feature_names)
-    data = lightgbm.Dataset(fit.x, target, weight=uniqueness(fit), feature_name=names)
-    held_out = lightgbm.Dataset(tune.x, tune_target, weight=uniqueness(tune), reference=data)
-    booster = lightgbm.train(
-        {**_PARAMETERS, **objective, "seed": seed, "num_threads": num_threads},
-        data,
-        MAX_ROUNDS,
-        valid_sets=[held_out],
-        callbacks=[lightgbm.early_stopping(STOP_AFTER, verbose=False)],
-    )
-    # The text holds the rounds up to the best one, as serving will.
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
-    return lightgbm.Booster(model_str=text)
-
-
 def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:
+    p, expected = fitted.predict(rows.x)
     return Judged(
         symbol=rows.symbol,
         as_of_us=rows.as_of_us,
         y=rows.y,
-        p=shrink(fitted.direction.predict(rows.x, raw_score=True), fitted.prior, fitted.scale),
+        p=p,
         baseline=np.tile(fitted.prior, (len(rows), 1)),
-        expected=fitted.slope * fitted.expected.predict(rows.x),
+        expected=expected,
         forward_return=rows.forward_return,
     )
 
 
 def _artifact(
     rows: TrainingTable,
-    known: TrainingTable,
+    fold: Fold,
+    name: str,
     fitted: Fitted,
+    threshold: float,
     found: dict[str, float | None],
     seed: int,
     code_revision: str,
     wheels: Mapping[str, str],
 ) -> Artifact:
-    offsets = ((1.0 - fitted.scale) * np.log(fitted.prior)).tolist()
+    later = np.concatenate([fold.tune, fold.choose])
+    known = rows.take(np.concatenate([fold.fit, later]))
+    reference = tuple(_reference(column) for column in known.x.T)
     return with_version(
         Artifact(
-            name=NAME,
+            name=name,
             version="",
-            members=(
-                Member(
-                    role="direction", format="lightgbm", text=fitted.direction.model_to_string()
-                ),
-                Member(role="return", format="lightgbm", text=fitted.expected.model_to_string()),
-            ),
-            calibration=Calibration(
-                scale=fitted.scale,
-                offsets=(offsets[0], offsets[1], offsets[2]),
-                return_scale=fitted.slope,
-            ),
+            members=fitted.members,
+            calibration=fitted.calibration,
             feature_set=rows.feature_set,
             feature_set_version=rows.feature_set_version,
             feature_names=rows.feature_names,
             sentiment_model=rows.sentiment_model,
             horizon=rows.rule.horizon,
             horizon_s=rows.rule.horizon_us / 1e6,
-            threshold=fitted.threshold,
+            threshold=threshold,
             trained_from_us=int(known.as_of_us[0]),
             trained_until_us=int(known.exit_us.max()),
             n_rows=len(known),
-            reference=tuple(_reference(column) for column in known.x.T),
+            reference=reference,
+            prototypes=prototypes(rows.x[fold.fit], rows.x[later], reference),
             metrics=found,
             code_revision=code_revision,
             wheels=dict(wheels),
             seed=seed,
         )
     )
-
-
-def _member(role: Literal["direction", "return"], booster: lightgbm.Booster) -> Member:
-    return Member(role=role, format="lightgbm", text=booster.model_to_string())
 
 
 def _reference(column: Floats) -> Reference:

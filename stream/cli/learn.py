@@ -15,6 +15,7 @@ from stream.cli.files import ReportOption
 from stream.cli.models import announce
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
+from stream.cli.search import LearnerOption, ResumeOption, Search, TuneOption
 from stream.errors import TapewireError
 from stream.settings import Settings, read_settings
 
@@ -35,6 +36,9 @@ def retrain(
     horizon: Annotated[
         str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
     ] = None,
+    learner: LearnerOption = "lightgbm",
+    tune: TuneOption = None,
+    resume: ResumeOption = False,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -43,8 +47,9 @@ def retrain(
     Example: tapewire retrain --promote --report model.html
     """
     settings = read_settings()
+    search = Search(learner, tune, resume)
     result = retrain_and_announce(
-        settings, promote=promote, seed=seed, report=report, horizon=horizon
+        settings, promote=promote, seed=seed, search=search, report=report, horizon=horizon
     )
     print(json.dumps(result) if as_json else _told(result))
 
@@ -54,6 +59,7 @@ def retrain_and_announce(
     *,
     promote: bool,
     seed: int,
+    search: Search = Search(),  # noqa: B008 - frozen
     report: Path | None = None,
     horizon: str | None = None,
 ) -> dict[str, Any]:
@@ -77,6 +83,7 @@ def retrain_and_announce(
                 promote=promote,
                 actor=getpass.getuser(),
                 horizon=horizon,
+                chooser=search.chooser(settings, seed, progress),
                 progress=progress,
                 judged=lambda *given: told.append(given),
             )
@@ -88,7 +95,7 @@ def retrain_and_announce(
         if report is not None:
             for trained, rows in told:
                 report.write_text(
-                    html_report(trained, rows, _again(settings, seed, horizon)), "utf-8"
+                    html_report(trained, rows, _again(settings, seed, horizon, search)), "utf-8"
                 )
     return {
         "version": result.version,
@@ -99,7 +106,7 @@ def retrain_and_announce(
     }
 
 
-def _again(settings: Settings, seed: int, horizon: str | None) -> str:
+def _again(settings: Settings, seed: int, horizon: str | None, search: Search) -> str:
     """The command that trains the same on the same history."""
     from stream.scoring.agent import policy_of
 
@@ -110,7 +117,7 @@ def _again(settings: Settings, seed: int, horizon: str | None) -> str:
         or policy_of(settings.model_copy(update={name: field.default})) != policy_of(settings)
     ]
     chosen = "" if horizon is None else f" --horizon {horizon}"
-    return " ".join([*given, f"tapewire retrain --seed {seed}{chosen}"])
+    return " ".join([*given, f"tapewire retrain --seed {seed}{chosen}{search.again}"])
 
 
 def _told(result: dict[str, Any]) -> str:

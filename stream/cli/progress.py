@@ -31,8 +31,11 @@ def load_progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def step_progress(name: str) -> Iterator[Callable[[str, float], None]]:
-    """A bar over [0, 1] with the name of the step; call it with (step, share done)."""
+def step_progress(name: str) -> Iterator[Callable[[str, float | None], None]]:
+    """A bar over [0, 1] with the name of the step; call it with (step, share done).
+
+    A share of None leaves the bar where it is.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=1.0)

@@ -1,4 +1,4 @@
-"""LightGBM one row at a time: the C row path against Booster.predict."""
+"""Scoring one row at a time: LightGBM's C row path against Booster.predict, and an ensemble."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Callable
 import lightgbm
 import numpy as np
 
-from models.artifact import Artifact, Calibration, Member, Reference, with_version
+from models.artifact import Artifact, Calibration, Member, Reference, to_bytes, with_version
 from models.lightgbm_row import RowModel
 from models.scorer import ArtifactScorer
+from tests.bench.bench_retrain import table
+from training.learners.named import learner
+from training.train import train_model, untuned
 
+ENSEMBLES = ("lightgbm", "lightgbm+xgboost+boosting", "lightgbm+xgboost+forest+boosting+linear")
 N_FEATURES, N_ROWS, TREES, LEAVES = 50, 20_000, 300, 63
 
 
@@ -43,6 +47,28 @@ def run(stack: dict[str, str]) -> dict[str, object]:
         "ratio": round(slow_us / fast_us, 1),
         "score_us": median_us(scorer.score, rows),
         "unlike_us": median_us(scorer.unlike, rows),
+        "ensembles": {name: pooled(name) for name in ENSEMBLES},
+    }
+
+
+def pooled(name: str) -> dict[str, object]:
+    """A model as `tapewire retrain --learner NAME` makes it, of 60 features, at work."""
+    rows = table().take(np.arange(0, 200_000, 10))
+    trained = train_model(rows, seed=0, chooser=untuned(learner(name)), num_threads=1)
+    scorer = ArtifactScorer(trained.artifact)
+    vectors = [[None if np.isnan(v) else float(v) for v in row] for row in rows.x[:1_500]]
+    at_once = []
+    for _ in range(9):
+        began = time.process_time()
+        for vector in vectors[:500]:
+            scorer.score(vector)
+            scorer.unlike(vector)
+        at_once.append(time.process_time() - began)
+    return {
+        "score_us": median_us(scorer.score, vectors),
+        "unlike_us": median_us(scorer.unlike, vectors),
+        "500_panes_cpu_ms": round(1e3 * float(np.median(at_once)), 1),
+        "artifact_kib": len(to_bytes(trained.artifact)) // 1024,
     }
 
 

@@ -2,17 +2,23 @@
 
 import numpy as np
 import pytest
+from sklearn.isotonic import IsotonicRegression
 
-from models.scorer import calibrated
+from models.scorer import calibrated, stepped
 from training.calibrate import (
     DEFAULT_THRESHOLD,
+    ISOTONIC_DAYS,
     MAX_SCALE,
     choose_threshold,
+    effective_days,
+    fit_calibration,
     fit_scale,
     fit_slope,
+    isotonic,
     shrink,
     softmax,
 )
+from training.calibrate import calibrated as calibrated_rows
 from training.evaluate import log_losses
 
 PRIOR = np.array([0.25, 0.5, 0.25])
@@ -68,9 +74,10 @@ def test_threshold_pays_where_confidence_does():
     sure = draw.random(2_000) < 0.2
     p = np.where(sure[:, None], [0.1, 0.1, 0.8], [0.3, 0.2, 0.5])
     returns = np.where(sure, 0.01, -0.01) + draw.normal(size=2_000) * 0.001
-    threshold, found = choose_threshold(p, returns, 0.001)
-    assert found
-    assert threshold == pytest.approx(0.8)
+    threshold = choose_threshold(p, returns, 0.001)
+    assert threshold.pays
+    assert threshold.confidence == pytest.approx(0.8)
+    assert threshold.coverage == sure.mean()
 
 
 def test_rows_that_cost_more_than_they_earn_raise_the_threshold():
@@ -85,14 +92,53 @@ def test_rows_that_cost_more_than_they_earn_raise_the_threshold():
 def test_no_paying_threshold_is_the_default():
     p = np.tile([0.2, 0.2, 0.6], (1_000, 1))
     returns = np.random.default_rng(0).normal(size=1_000) * 0.0001
-    assert choose_threshold(p, returns, 0.001) == (DEFAULT_THRESHOLD, False)
+    assert choose_threshold(p, returns, 0.001) == (DEFAULT_THRESHOLD, False, 0.0)
 
 
 def test_no_directional_row_is_the_default():
     p = np.tile([0.2, 0.6, 0.2], (1_000, 1))
-    assert choose_threshold(p, np.ones(1_000), 0.001) == (DEFAULT_THRESHOLD, False)
+    assert choose_threshold(p, np.ones(1_000), 0.001) == (DEFAULT_THRESHOLD, False, 0.0)
 
 
 def test_few_rows_choose_no_threshold():
     p = np.tile([0.2, 0.2, 0.6], (20, 1))
-    assert choose_threshold(p, np.linspace(0.1, 0.2, 20), 0.001) == (DEFAULT_THRESHOLD, False)
+    assert choose_threshold(p, np.linspace(0.1, 0.2, 20), 0.001) == (DEFAULT_THRESHOLD, False, 0.0)
+
+
+@pytest.mark.parametrize("steps", [5, 200, 5_000])
+def test_isotonic_curve_is_that_of_scikit_learn(steps):
+    draw = np.random.default_rng(0)
+    p = draw.integers(0, steps, 3_000) / steps
+    happened = draw.random(3_000) < p**2
+    curve = isotonic(p, happened)
+    least = 1 / (len(p) + 2)
+    oracle = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
+    x = np.concatenate([p, draw.random(500)])
+    told = oracle.fit(p, happened).predict(x)
+    np.testing.assert_allclose(np.interp(x, curve.x, curve.y), told, atol=1e-12)
+
+
+def test_curves_mend_what_a_scale_cannot():
+    raw, y = make_case(n=20_000)
+    bent = np.sign(raw) * np.abs(raw) ** 3
+    few, many = (fit_calibration(bent, y, PRIOR, n) for n in (ISOTONIC_DAYS - 1, ISOTONIC_DAYS))
+    assert few.isotonic is None
+    loss, mended = (log_losses(calibrated_rows(bent, each), y).mean() for each in (few, many))
+    assert mended < loss - 0.002
+
+
+def test_serving_follows_the_curves_as_training_does():
+    raw, y = make_case(n=2_000)
+    found = fit_calibration(raw, y, PRIOR, ISOTONIC_DAYS)
+    wild = np.concatenate([raw[:200], 50 * raw[:20], np.zeros((1, 3))])
+    for row, p in zip(wild.tolist(), calibrated_rows(wild, found), strict=True):
+        once = calibrated(row, found.scale, found.offsets)
+        assert stepped(once, found.isotonic) == pytest.approx(tuple(p), abs=1e-12)
+        assert min(p) > 0.0
+
+
+def test_days_count_once_and_less_when_labels_last_longer():
+    day = 86_400_000_000
+    as_of = np.repeat(np.arange(10), 7) * day
+    assert effective_days(as_of, 60_000_000) == 10
+    assert effective_days(as_of, 5 * day) == 2

@@ -7,8 +7,9 @@ from models.artifact import from_bytes, sha256_of, to_bytes
 from models.scorer import ArtifactScorer
 from training.errors import TrainingRefused
 from training.label_rules import label_rule
+from training.learners.named import learner
 from training.rows import TrainingTable
-from training.train import train_model
+from training.train import train_model, untuned
 
 MINUTE = 60_000_000
 NAMES = ("news", "noise", "constant", "never")
@@ -73,6 +74,31 @@ def test_artifact_scores_as_training_judged(trained):
     assert rows <= len(table)
     assert score[:3] == pytest.approx(tuple(judged.p[-1]), abs=1e-12)
     assert score.expected_return_bps == pytest.approx(judged.expected[-1], abs=1e-9)
+
+
+def test_a_pool_of_learners_scores_as_training_judged():
+    table = make_table(n=2_000)
+    trained = train_model(table, seed=0, chooser=untuned(learner("xgboost+linear")), num_threads=1)
+    raw = to_bytes(trained.artifact)
+    artifact = from_bytes(raw, sha256_of(raw))
+    assert artifact.name == "xgboost+linear"
+    assert [each.learner for each in artifact.of("direction")] == ["xgboost", "linear"]
+    scorer = ArtifactScorer(artifact)
+    for row, p, bps in zip(
+        table.x[-200:], trained.judged.p[-200:], trained.judged.expected[-200:], strict=True
+    ):
+        score = scorer.score([None if np.isnan(v) else float(v) for v in row])
+        assert score[:3] == pytest.approx(tuple(p), abs=1e-9)
+        assert score.expected_return_bps == pytest.approx(bps, abs=1e-9)
+
+
+def test_a_return_that_is_none_names_the_fold_and_the_block():
+    table = make_table()
+    table.forward_return[5:8] = np.nan
+    with pytest.raises(
+        TrainingRefused, match=r"fold 1, block 'fit': expected finite returns, got 3"
+    ):
+        train_model(table, seed=0, num_threads=1)
 
 
 def test_artifact_says_what_it_was_trained_on(trained):

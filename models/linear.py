@@ -1,0 +1,124 @@
+"""Linear models over ranks: a value becomes its rank among the training rows, then a sum.
+
+A served vector has no cross-section of its day, so the rank is a fixed function of the value: the
+training distribution's, from -0.5 to 0.5. A missing value ranks in the middle, 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.artifact import ArtifactError
+
+Floats = npt.NDArray[np.float64]
+
+N_KNOTS = 33  # quantiles of each feature
+_NAN = float("nan")
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """The text of a linear member.
+
+    knots : of each feature, ascending values; levels : their ranks, -0.5..0.5.
+    coefficients : (outputs, features). intercepts : one an output.
+    """
+
+    knots: tuple[tuple[float, ...], ...]
+    levels: tuple[tuple[float, ...], ...]
+    coefficients: tuple[tuple[float, ...], ...]
+    intercepts: tuple[float, ...]
+
+
+class Ranker:
+    """Values to ranks, for one vector or many, by the same arithmetic."""
+
+    def __init__(self, knots: Sequence[Sequence[float]], levels: Sequence[Sequence[float]]) -> None:
+        width = max((len(each) for each in knots), default=1)
+        shape = (len(knots), max(width, 1))
+        self._knots, self._levels = np.full(shape, np.inf), np.zeros(shape)
+        self._widths, self._rises = np.ones(shape), np.zeros(shape)
+        self._low, self._high = np.zeros(len(knots)), np.zeros(len(knots))
+        self._columns = np.arange(len(knots))
+        for i, (at, level) in enumerate(zip(knots, levels, strict=True)):
+            corners = np.array(at or (0.0,)), np.array(level or (0.0,))
+            n = len(corners[0])
+            self._knots[i, :n], self._levels[i, :n] = corners
+            self._widths[i, : n - 1], self._rises[i, : n - 1] = map(np.diff, corners)
+            self._low[i], self._high[i] = corners[0][0], corners[0][-1]
+
+    def row(self, x: Floats) -> Floats:
+        """(f,) values to (f,) ranks."""
+        inside = np.minimum(np.maximum(x, self._low), self._high)
+        at = (self._knots <= inside[:, None]).sum(axis=1) - 1
+        return self._between(self._columns, at, inside)
+
+    def many(self, x: Floats) -> Floats:
+        """(n, f) values to (n, f) ranks."""
+        out = np.empty_like(x)
+        for i, column in enumerate(x.T):
+            inside = np.minimum(np.maximum(column, self._low[i]), self._high[i])
+            at = np.searchsorted(self._knots[i], inside, side="right") - 1
+            at[np.isnan(column)] = 0
+            out[:, i] = self._between(i, at, inside)
+        return out
+
+    def _between(
+        self, column: int | npt.NDArray[np.intp], at: npt.NDArray[np.intp], inside: Floats
+    ) -> Floats:
+        way = (inside - self._knots[column, at]) / self._widths[column, at]
+        rank: Floats = self._levels[column, at] + self._rises[column, at] * way
+        rank[np.isnan(inside)] = 0.0
+        return rank
+
+
+class LinearModel:
+    """A linear member at work.
+
+    Raises
+    ------
+    ArtifactError
+        The text is no `Line`, or not of so many features and outputs.
+    """
+
+    def __init__(self, text: str, n_features: int, n_outputs: int) -> None:
+        try:
+            line = msgspec.json.decode(text, type=Line)
+        except msgspec.DecodeError as error:
+            raise ArtifactError(f"member: expected a linear model, {error}; retrain") from None
+        widths = {len(line.knots), len(line.levels), *map(len, line.coefficients)}
+        if widths != {n_features}:
+            raise ArtifactError(
+                f"member: expected {n_features} features, got {sorted(widths)}; retrain"
+            )
+        if {len(line.coefficients), len(line.intercepts)} != {n_outputs}:
+            raise ArtifactError(
+                f"member: expected {n_outputs} outputs, got {len(line.intercepts)}; retrain"
+            )
+        if any(
+            len(at) != len(level) or list(at) != sorted(set(at))
+            for at, level in zip(line.knots, line.levels, strict=True)
+        ):
+            raise ArtifactError("member: expected ascending knots, a level each; retrain")
+        self.ranker = Ranker(line.knots, line.levels)
+        self.coefficients = np.array(line.coefficients)
+        self.intercepts = np.array(line.intercepts)
+
+    def raw(self, features: Sequence[float | None]) -> list[float]:
+        """Raw scores of one vector; None counts as missing."""
+        x = np.array([_NAN if value is None else value for value in features])
+        out: list[float] = (self.coefficients @ self.ranker.row(x) + self.intercepts).tolist()
+        return out
+
+    def many(self, x: Floats) -> Floats:
+        """(n, features) to (n, outputs); NaN is missing."""
+        out: Floats = self.ranker.many(x) @ self.coefficients.T + self.intercepts
+        return out
+
+    def shares(self, x: Floats) -> Floats:
+        """(f,) values to (outputs, f): what each feature adds to the raw score."""
+        out: Floats = self.coefficients * self.ranker.row(x)
+        return out

@@ -1,0 +1,88 @@
+"""The members of a role at work: their raw scores, weighted and added up.
+
+For the direction that is a logarithmic opinion pool: the average of log-probabilities, so that what
+each member's features add stays a sum. Unlike an average of probabilities it lets one member that
+is sure of its no speak, which the calibration then tempers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import Protocol
+
+import numpy as np
+
+from models.artifact import ArtifactError, Member
+from models.lightgbm_row import RowModel
+from models.linear import Floats, LinearModel
+
+LEAST_P = 1e-6  # of a member that gives probabilities
+
+
+class Model(Protocol):
+    """What a member's text becomes. NaN and None are missing."""
+
+    def raw(self, features: Sequence[float | None]) -> list[float]:
+        """One vector to its outputs."""
+
+    def many(self, x: Floats) -> Floats:
+        """(n, features) to (n, outputs)."""
+
+
+def opened(member: Member, n_features: int, n_outputs: int) -> Model:
+    """The member, read; ArtifactError when it cannot be or has another shape."""
+    if member.format == "linear":
+        return LinearModel(member.text, n_features, n_outputs)
+    return RowModel(member.text, n_features, n_outputs)
+
+
+class Pool:
+    """Members of one role, for one thread.
+
+    Raises
+    ------
+    ArtifactError
+        A member is unreadable or of another shape than said.
+    """
+
+    def __init__(self, members: Sequence[Member], n_features: int, n_outputs: int) -> None:
+        for member in members:
+            if len(member.bias) not in (0, n_outputs):
+                raise ArtifactError(
+                    f"member {member.learner}: expected {n_outputs} biases, "
+                    f"got {len(member.bias)}; retrain"
+                )
+        self._parts = [
+            (
+                opened(member, n_features, n_outputs),
+                member.weight,
+                member.bias or (0.0,) * n_outputs,
+                member.link == "probability",
+            )
+            for member in members
+        ]
+        self._zeros = [0.0] * n_outputs
+
+    def raw(self, features: Sequence[float | None]) -> list[float]:
+        """The pooled raw scores of one vector."""
+        total = self._zeros
+        for model, weight, bias, is_probability in self._parts:
+            scores = model.raw(features)
+            if is_probability:
+                scores = [log(max(p, LEAST_P)) for p in scores]
+            total = [
+                so_far + weight * (score + one)
+                for so_far, score, one in zip(total, scores, bias, strict=True)
+            ]
+        return total
+
+    def many(self, x: Floats) -> Floats:
+        """(n, features) to (n, outputs), as `raw` gives row by row."""
+        total = np.zeros((len(x), len(self._zeros)))
+        for model, weight, bias, is_probability in self._parts:
+            scores = model.many(x)
+            if is_probability:
+                scores = np.log(np.maximum(scores, LEAST_P))
+            total = total + weight * (scores + np.array(bias))
+        return total

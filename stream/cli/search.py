@@ -1,0 +1,109 @@
+"""Options that say what a training learns with, and how long it may look for parameters."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.cli.extras import needs
+from stream.errors import Refused
+from stream.settings import Settings
+
+if TYPE_CHECKING:
+    from training.train import Chooser
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+LearnerOption = Annotated[
+    str,
+    typer.Option(
+        help="lightgbm, xgboost, forest, boosting or linear; several joined by + are pooled."
+    ),
+]
+TuneOption = Annotated[
+    str | None, typer.Option(metavar="30m", help="Time to look for better parameters.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the trials that are stored for these rows.")
+]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was asked for. tune : such as 90s, 30m or 2h; None: no tuning."""
+
+    learner: str = "lightgbm"
+    tune: str | None = None
+    resume: bool = False
+
+    @property
+    def again(self) -> str:
+        """The options that give the same parameters again: of stored trials no more are made."""
+        told = "" if self.learner == "lightgbm" else f" --learner {self.learner}"
+        return told if self.tune is None else f"{told} --tune 0m --resume"
+
+    def chooser(
+        self, settings: Settings, seed: int, progress: Callable[[str, float | None], None]
+    ) -> Chooser:
+        """What chooses each fold's parameters; trials are kept under the data folder.
+
+        Raises
+        ------
+        Refused
+            An option is wrong, or a library is not installed.
+        """
+        from training.errors import TrainingRefused
+        from training.learners.named import learner
+        from training.learners.recipe import Recipe
+        from training.train import untuned
+
+        try:
+            with needs(f"retrain --learner {self.learner}", "train"):
+                chosen = learner(self.learner)
+        except TrainingRefused as error:
+            raise Refused(str(error)) from None
+        if self.tune is None:
+            if self.resume:
+                raise Refused("--resume: expected --tune too; --tune 0m uses what is stored")
+            return untuned(chosen)
+        with needs("retrain --tune", "train"):
+            from training.tune import Tuning
+        path = settings.data_dir / "studies" / f"{settings.namespace}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Tuning(
+            recipe=Recipe(chosen),
+            path=path,
+            spent=_spent(seconds(self.tune)),
+            resume=self.resume,
+            seed=seed,
+            num_threads=1,
+            told=lambda fold, n, best: progress(
+                f"fold {fold + 1}: trial {n}, gains {best:.4f} of log-loss", None
+            ),
+        )
+
+
+def seconds(duration: str) -> float:
+    """Seconds of 90s, 30m or 2h; Refused when it is none of that kind."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", duration)
+    if found is None:
+        raise Refused(f"--tune: expected a time such as 90s, 30m or 2h, got {duration!r}")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _spent(budget_s: float) -> Callable[[], float]:
+    """The share of the time that is used up, from the first question on."""
+    began: float | None = None
+
+    def spent() -> float:
+        nonlocal began
+        now = time.monotonic()
+        began = now if began is None else began
+        return (now - began) / budget_s if budget_s > 0.0 else 1.0
+
+    return spent

@@ -1,0 +1,56 @@
+"""Options of a search: what they ask for, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stream.cli.search import Search, seconds
+from stream.errors import Refused
+from stream.settings import Settings
+from training.tune import Tuning
+
+
+def chooser(search: Search, folder: Path) -> object:
+    settings = Settings(data_dir=folder, namespace="here")
+    return search.chooser(settings, 3, lambda step, share: None)
+
+
+@pytest.mark.parametrize(("given", "means"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
+def test_a_time_is_read_in_its_unit(given: str, means: float) -> None:
+    assert seconds(given) == means
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (Search("catboost"), "learner 'catboost': expected one of"),
+        (Search(tune="30"), "expected a time such as 90s, 30m or 2h, got '30'"),
+        (Search(resume=True), "--resume: expected --tune too"),
+    ],
+)
+def test_a_wrong_option_is_refused(search: Search, message: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=message):
+        chooser(search, tmp_path)
+
+
+def test_trials_are_kept_by_namespace_in_the_data_folder(tmp_path: Path) -> None:
+    tuning = chooser(Search("lightgbm+linear", "1h", resume=True), tmp_path)
+    assert isinstance(tuning, Tuning)
+    assert tuning.path == tmp_path / "studies" / "here.log"
+    assert tuning.path.parent.is_dir()
+    assert (tuning.resume, tuning.seed) == (True, 3)
+    assert tuning.spent() == 0.0
+    assert 0.0 < tuning.spent() < 0.5
+
+
+def test_no_time_is_spent_from_the_beginning(tmp_path: Path) -> None:
+    tuning = chooser(Search(tune="0m", resume=True), tmp_path)
+    assert isinstance(tuning, Tuning)
+    assert tuning.spent() == 1.0
+
+
+def test_the_command_again_searches_no_more() -> None:
+    assert Search().again == ""
+    assert Search("linear", "30m").again == " --learner linear --tune 0m --resume"

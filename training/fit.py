@@ -1,0 +1,98 @@
+"""One fold's model: members from its fit rows, calibration and threshold from later ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from models.artifact import CLASSES, Calibration, Member
+from models.pool import Pool
+from training.calibrate import (
+    Threshold,
+    calibrated,
+    choose_threshold,
+    effective_days,
+    fit_calibration,
+    fit_slope,
+)
+from training.errors import TrainingRefused
+from training.labels import Floats
+from training.learners.learner import Block
+from training.learners.recipe import Recipe
+from training.rows import TrainingTable
+from training.weights import uniqueness
+
+_CLIP = 0.005  # of the returns at each end, before the expected return is fitted
+
+
+class Fitted(NamedTuple):
+    """Members and how to read them. prior : class shares of the fit rows. n_days : effective,
+    of the rows that calibrated."""
+
+    members: tuple[Member, ...]
+    calibration: Calibration
+    prior: Floats
+    n_days: float
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        """(n, 3) probabilities and (n,) expected returns in basis points."""
+        raw, bps = raw_scores(self.members, x)
+        return calibrated(raw, self.calibration), self.calibration.return_scale * bps
+
+
+def fit_fold(
+    fit: TrainingTable,
+    tune: TrainingTable,
+    recipe: Recipe,
+    *,
+    label: str,
+    seed: int,
+    num_threads: int,
+) -> Fitted:
+    """Members from the rows `fit`, calibrated on `tune`.
+
+    Parameters
+    ----------
+    label : of the fold, for messages.
+
+    Raises
+    ------
+    TrainingRefused
+        A loss, return or weight is not finite.
+    """
+    low, high = np.nanquantile(fit.forward_return, [_CLIP, 1.0 - _CLIP])
+    learnt, held_out = (_block(part, low, high) for part in (fit, tune))
+    try:
+        members = recipe.fit(learnt, held_out, fit.feature_names, seed, num_threads)
+    except TrainingRefused as error:
+        raise TrainingRefused(f"{label}, {error}") from None
+    prior = np.bincount(fit.y, minlength=3) / len(fit)
+    raw, bps = raw_scores(members, tune.x)
+    n_days = effective_days(tune.as_of_us, tune.rule.horizon_us)
+    calibration = msgspec.structs.replace(
+        fit_calibration(raw, tune.y, prior, n_days), return_scale=fit_slope(bps, held_out.bps)
+    )
+    return Fitted(members, calibration, prior, n_days)
+
+
+def threshold_of(fitted: Fitted, choose: TrainingTable) -> Threshold:
+    """The confidence to act from, by what acting on rows of `choose` earned after costs."""
+    p, _ = fitted.predict(choose.x)
+    return choose_threshold(p, choose.forward_return, choose.cost)
+
+
+def raw_scores(members: tuple[Member, ...], x: Floats) -> tuple[Floats, Floats]:
+    """(n, 3) pooled raw scores and (n,) pooled returns, by the code that serves."""
+    n = x.shape[1]
+    direction, expected = (
+        Pool([each for each in members if each.role == role], n, n_outputs).many(x)
+        for role, n_outputs in (("direction", len(CLASSES)), ("return", 1))
+    )
+    return direction, expected[:, 0]
+
+
+def _block(rows: TrainingTable, low: float, high: float) -> Block:
+    bps = 1e4 * np.clip(rows.forward_return, low, high)
+    return Block(rows.x, rows.y, bps, uniqueness(rows))

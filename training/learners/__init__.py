@@ -1,0 +1,1 @@
+"""What can be learnt with: one file a learner, all of them writing artifact members."""

@@ -1,0 +1,90 @@
+"""What every learner offers: rows in, artifact members out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+
+from models.artifact import Member
+from training.errors import TrainingRefused
+from training.labels import Floats, Ints
+
+MAX_ROUNDS = 150  # of a boosting; 3 x 150 trees of 7 leaves score in 20 us
+STOP_AFTER = 20  # rounds without a better loss on the tune rows
+
+
+class Block(NamedTuple):
+    """Rows as a learner sees them.
+
+    x : (n, f), NaN is missing. y : classes 0, 1, 2. bps : returns, cut at their extremes.
+    weight : counts independent outcomes.
+    """
+
+    x: Floats
+    y: Ints
+    bps: Floats
+    weight: Floats
+
+
+class Span(NamedTuple):
+    """Values that tuning may try, both ends included; whole numbers when both ends are."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+class Learner(Protocol):
+    """Hyperparameters, and how to fit with them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def space(self) -> Mapping[str, Span]:
+        """What tuning may change."""
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """The values in force of what tuning may change."""
+
+    def changed(self, parameters: Mapping[str, float]) -> Self:
+        """The same learner with other hyperparameters."""
+
+    def fit(
+        self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
+    ) -> tuple[Member, ...]:
+        """Members for the direction and for the return. `tune` may stop the fit, no more.
+
+        Raises
+        ------
+        TrainingRefused
+            A loss is not finite; says in which round.
+        """
+
+
+class Tunable:
+    """A frozen dataclass of hyperparameters, of which tuning may change those in `space`."""
+
+    space: ClassVar[Mapping[str, Span]]
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        return {name: getattr(self, name) for name in self.space}
+
+    def changed(self, parameters: Mapping[str, float]) -> Self:
+        changed: Self = replace(self, **parameters)  # type: ignore[type-var]
+        return changed
+
+
+def check_losses(name: str, losses: Floats) -> None:
+    """TrainingRefused, naming the round, when one of a fit's losses is not finite."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad):
+        raise TrainingRefused(
+            f"{name}: expected a finite loss, got {losses[bad[0]]} in round {bad[0] + 1}; "
+            "look at the returns and weights of these rows, or learn more slowly"
+        )
