@@ -96,6 +96,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """A trained model and all that serving must know of it. Times in microseconds since 1970.
 
     version : names the content: trained_until and a digest of everything else.
+    parameters : hyperparameters it was fitted with.
     threshold : least confidence of an actionable signal, 0..1.
     sentiment_model : the model whose scores it was trained on; None: there were none.
     """
@@ -117,6 +118,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     reference: tuple[Reference, ...]  # one a feature, in order
     prototypes: Prototypes | None = None  # None: only ranges tell a strange input
     metrics: dict[str, float | None]
+    parameters: dict[str, float] = {}
     code_revision: str
     wheels: dict[str, str]
     seed: int

@@ -22,7 +22,7 @@ _NAN = float("nan")
 
 
 class Dissimilarity:
-    """The index of one vector or many; about 10 us a vector.
+    """The index of one vector or many; 10 to 20 us a vector.
 
     Raises
     ------
@@ -68,9 +68,11 @@ class Standard:
         )
         spread = (high - low) / _TENTHS
         self._inverse = np.divide(1.0, spread, out=np.zeros(len(spread)), where=spread > 0.0)
+        self._low, self._high = self._centre - _MOST * spread, self._centre + _MOST * spread
 
     def many(self, x: Floats) -> Floats:
         """Of (f,) or (n, f), cut to -3..3; missing values are 0, as features without spread."""
-        z = np.minimum(np.maximum((x - self._centre) * self._inverse, -_MOST), _MOST)
+        inside = np.minimum(np.maximum(x, self._low), self._high)
+        z = (inside - self._centre) * self._inverse
         out: Floats = np.where(np.isnan(z), 0.0, z)
         return out

@@ -1,8 +1,7 @@
 """The members of a role at work: their raw scores, weighted and added up.
 
-For the direction that is a logarithmic opinion pool: the average of log-probabilities, so that what
-each member's features add stays a sum. Unlike an average of probabilities it lets one member that
-is sure of its no speak, which the calibration then tempers.
+For the direction that is a logarithmic opinion pool, the average of log-probabilities: what each
+feature adds to each member's log-odds stays a sum, so a pool can be explained.
 """
 
 from __future__ import annotations

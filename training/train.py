@@ -92,7 +92,7 @@ def train_model(
         "coverage": threshold.coverage,
     }
     artifact = _artifact(
-        rows, fold, recipe.learner.name, fitted, threshold.confidence, found, seed, code_revision,
+        rows, fold, recipe, fitted, threshold.confidence, found, seed, code_revision,
         wheels or {},
     )  # fmt: skip
     return Trained(artifact, verdict, judged)
@@ -151,7 +151,7 @@ def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:
 def _artifact(
     rows: TrainingTable,
     fold: Fold,
-    name: str,
+    recipe: Recipe,
     fitted: Fitted,
     threshold: float,
     found: dict[str, float | None],
@@ -164,7 +164,7 @@ def _artifact(
     reference = tuple(_reference(column) for column in known.x.T)
     return with_version(
         Artifact(
-            name=name,
+            name=recipe.learner.name,
             version="",
             members=fitted.members,
             calibration=fitted.calibration,
@@ -181,6 +181,7 @@ def _artifact(
             reference=reference,
             prototypes=prototypes(rows.x[fold.fit], rows.x[later], reference),
             metrics=found,
+            parameters=dict(recipe.parameters),
             code_revision=code_revision,
             wheels=dict(wheels),
             seed=seed,

@@ -76,6 +76,10 @@ def test_one_row_and_many_agree_missing_values_included(index):
     assert rows == pytest.approx(list(index.many(x)), abs=1e-9)
 
 
+def test_huge_values_have_a_finite_index(index):
+    assert np.isfinite(index.row([1e308, -1e308] * (N // 2)))
+
+
 def test_index_is_the_distance_to_the_nearest_point_over_the_mean():
     known = [reference(np.random.default_rng(i).normal(size=5_000)) for i in range(3)]
     spread = [(r.quantiles["0.9"] - r.quantiles["0.1"]) / 2.563 for r in known]

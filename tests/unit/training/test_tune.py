@@ -155,6 +155,7 @@ def test_a_feature_that_leaks_in_judged_rows_is_not_chosen(tmp_path):
     # Had it seen the judged rows, it would have been the first.
     assert chosen(block(table), 0.25, 0, 1)[1]
     assert trained.artifact.metrics["n_trials"] >= 3
+    assert 0.1 <= trained.artifact.parameters["keep"] <= 1.0
 
 
 def test_rows_that_lack_a_class_at_first_are_refused(tmp_path):
