@@ -38,23 +38,25 @@ class Ranker:
 
     def __init__(self, knots: Sequence[Sequence[float]], levels: Sequence[Sequence[float]]) -> None:
         width = max((len(each) for each in knots), default=1)
-        shape = (len(knots), max(width, 1))
-        self._knots, self._levels = np.full(shape, np.inf), np.zeros(shape)
-        self._widths, self._rises = np.ones(shape), np.zeros(shape)
+        self._knots = np.full((len(knots), max(width, 1)), np.inf)
+        shape = self._knots.shape
+        self._levels, self._widths, self._rises = np.zeros(shape), np.ones(shape), np.zeros(shape)
         self._low, self._high = np.zeros(len(knots)), np.zeros(len(knots))
-        self._columns = np.arange(len(knots))
+        self._begins = np.arange(len(knots)) * shape[1]  # of each feature, in the flat arrays
         for i, (at, level) in enumerate(zip(knots, levels, strict=True)):
             corners = np.array(at or (0.0,)), np.array(level or (0.0,))
             n = len(corners[0])
             self._knots[i, :n], self._levels[i, :n] = corners
             self._widths[i, : n - 1], self._rises[i, : n - 1] = map(np.diff, corners)
             self._low[i], self._high[i] = corners[0][0], corners[0][-1]
+        self._across = np.ascontiguousarray(self._knots.T)  # one row is counted faster this way
 
     def row(self, x: Floats) -> Floats:
         """(f,) values to (f,) ranks."""
         inside = np.minimum(np.maximum(x, self._low), self._high)
-        at = (self._knots <= inside[:, None]).sum(axis=1) - 1
-        return self._between(self._columns, at, inside)
+        at = (self._across <= inside).sum(axis=0) - 1
+        at[np.isnan(x)] = 0
+        return self._between(self._begins + at, inside)
 
     def many(self, x: Floats) -> Floats:
         """(n, f) values to (n, f) ranks."""
@@ -63,14 +65,12 @@ class Ranker:
             inside = np.minimum(np.maximum(column, self._low[i]), self._high[i])
             at = np.searchsorted(self._knots[i], inside, side="right") - 1
             at[np.isnan(column)] = 0
-            out[:, i] = self._between(i, at, inside)
+            out[:, i] = self._between(self._begins[i] + at, inside)
         return out
 
-    def _between(
-        self, column: int | npt.NDArray[np.intp], at: npt.NDArray[np.intp], inside: Floats
-    ) -> Floats:
-        way = (inside - self._knots[column, at]) / self._widths[column, at]
-        rank: Floats = self._levels[column, at] + self._rises[column, at] * way
+    def _between(self, at: npt.NDArray[np.intp], inside: Floats) -> Floats:
+        way = (inside - self._knots.take(at)) / self._widths.take(at)
+        rank: Floats = self._levels.take(at) + self._rises.take(at) * way
         rank[np.isnan(inside)] = 0.0
         return rank
 
