@@ -225,6 +225,9 @@ CREATE TABLE IF NOT EXISTS signal_explanations (
 );
 CREATE INDEX IF NOT EXISTS signal_explanations_signal ON signal_explanations (signal_id);
 
+-- What another model said of the same moments: the challenger's, under the champion's signal_id.
+CREATE TABLE IF NOT EXISTS shadow_signals (LIKE signals INCLUDING ALL);
+
 -- What became of a signal, whichever model made it (`tapewire outcomes`): one row a signal_id.
 -- `y` is 0 bearish, 1 neutral, 2 bullish; NULL with `left_out`, which says why there is none.
 -- `matured_at` is event time: when the last price that the label needs was known.

@@ -14,6 +14,8 @@ BEGIN
             ('bars', 'bar_end', interval '30 days'),
             ('signals', 'as_of', interval '30 days'),
             ('signal_explanations', 'as_of', interval '30 days'),
+            ('shadow_signals', 'as_of', interval '30 days'),
+            ('outcomes', 'as_of', interval '30 days'),
             ('news', 'published_at', interval '30 days'),
             ('sentiments', 'available_at', interval '30 days'),
             ('context', 'ts', interval '90 days'),

@@ -34,6 +34,8 @@ Revision = Annotated[int, Meta(ge=1, le=1_000_000)]
 Status = Literal["published", "corrected", "retracted"]
 Direction = Literal["BEARISH", "NEUTRAL", "BULLISH"]
 TriggerKind = Literal["pane", "news", "tick"]
+Alias = Literal["champion", "challenger"]
+ModelRole = Literal["champion", "challenger", "rules"]
 
 
 class NewsArticle(Struct, frozen=True, kw_only=True):
@@ -194,7 +196,7 @@ class ModelRef(Struct, frozen=True, kw_only=True):
 
     name: Word
     version: Word
-    role: Literal["champion", "challenger", "rules"]
+    role: ModelRole
 
 
 class Probabilities(Struct, frozen=True, kw_only=True):
@@ -299,9 +301,12 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 
 class ModelChanged(Struct, frozen=True, kw_only=True):
-    """An alias moved: every worker loads `version` (None: back to the rules model)."""
+    """An alias moved: every worker loads `version`.
 
-    alias: Literal["champion", "challenger"]
+    None: the champion gives way to the rules model, the challenger to nobody.
+    """
+
+    alias: Alias
     version: str | None
     sha256: str | None
     moved_at: Time
@@ -318,6 +323,7 @@ TOPICS: dict[str, type[Struct]] = {
     "panes": PaneClosed,
     "signals": Signal,
     "signal-explanations": SignalExplained,
+    "shadow-signals": Signal,
     "late-events": LateEvent,
     "dead-letters": DeadLetter,
     "models": ModelChanged,

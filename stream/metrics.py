@@ -61,6 +61,11 @@ EXPLAINED_S = Histogram(
     "tapewire_explained_seconds", "From a signal in the log to its explanation", buckets=_SECONDS
 )
 JOB_EXIT_CODE = Gauge("tapewire_job_exit_code", "Of a scheduled job's last run", ["job"])
+CHALLENGERS_DROPPED = Counter(
+    "tapewire_challengers_dropped", "Challengers that a worker put down, by why", ["why"]
+)
+for _why in ("error", "slow"):
+    CHALLENGERS_DROPPED.labels(_why)
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )

@@ -159,6 +159,11 @@ class Settings(BaseSettings):
     confidence: Share = Field(0.65, description="threshold of the rules model")
     score_every_tick: bool = False
     rules_may_act: bool = Field(False, description="signals of the rules model may be actionable")
+    challenger_share: Share = Field(
+        0.0,
+        description="symbols, by a hash, whose signals are the challenger's while there is one; "
+        "the champion's are its shadow then",
+    )
     model_max_age_days: PositiveFloat | None = Field(
         None, description="an older champion is expired: the rules model scores instead"
     )

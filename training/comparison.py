@@ -5,7 +5,8 @@
     stored inputs      ticks ..7, news ..2 ──► s1'      applied through them by the scorer's own
                        ticks 8..9          ──► s2'      state; s1' must be s1, field by field
 
-Between two signals the order of inputs that give none is that of `stream.engine.merge`.
+Between two signals the order of inputs that give none is that of `stream.engine.merge`. A shadow
+signal is compared beside the published one of its moment; to lack one is no mistake.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import msgspec
 from models.rules import RulesModel
 from models.scorer import Scorer
 from stream.errors import Refused, Rejected
-from stream.events import Signal, micros
+from stream.events import ModelRole, Signal, micros
 from stream.scoring.build import this_build
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
@@ -76,6 +77,8 @@ class Comparison:
         self._refused = history.refused(partition)
         self._archived = history.archived(partition)
         self._stored = history.signals(partition)
+        self._shadows = history.signals(partition, "shadow_signals")
+        self._shadow = next(self._shadows, None)
         self._inputs = history.inputs(partition)
         self._heads = {topic: next(rest, None) for topic, rest in self._inputs.items()}
         self._state: PartitionState | None = None
@@ -87,7 +90,7 @@ class Comparison:
         """
         with ExitStack() as ends:
             # The garbage collector may close a cursor within a fetch of another: for ever.
-            for rows in (self._stored, *self._inputs.values()):
+            for rows in (self._stored, self._shadows, *self._inputs.values()):
                 ends.callback(rows.close)
             self._compare(chosen)
         return self._report
@@ -103,21 +106,33 @@ class Comparison:
             if chosen.until_us is not None and micros(rows[0]["as_of"]) >= chosen.until_us:
                 break
             wanted = {_key(row): row for row in rows}
+            shadows = self._shadows_through(positions)
             for due in self._apply_through(positions, rows[0]):
                 key: Key = (due.symbol, due.trigger, due.trigger_ref, due.revision)
                 row = wanted.pop(key, None)
+                shadow = shadows.pop(key, None)
                 if not chosen.holds(due.symbol, due.as_of):
                     continue
                 if row is None:
                     nothing = Difference("", due.symbol, "signal", "none", "|".join(map(str, key)))
                     report.note(self._unequal("extra", rows[0]), nothing)
                 else:
-                    self._check(due, row)
-            for left, row in wanted.items():
+                    self._check(due, row, published=True)
+                    if shadow is not None:
+                        self._check(due, shadow, published=False)
+            for left, row in (*wanted.items(), *shadows.items()):
                 if chosen.holds(row["symbol"], micros(row["as_of"])):
                     name = "|".join(map(str, left))
                     nothing = Difference(row["signal_id"], row["symbol"], "signal", name, "none")
                     report.note(self._unequal("missing", row), nothing)
+
+    def _shadows_through(self, positions: Mapping[str, int]) -> dict[Key, Row]:
+        """What second models said until then; positions only grow along a log."""
+        found, through = {}, _applied(positions)
+        while (row := self._shadow) is not None and _applied(row["positions"]) <= through:
+            found[_key(row)] = row
+            self._shadow = next(self._shadows, None)
+        return found
 
     def _apply_through(self, positions: Mapping[str, int], row: Row) -> list[Due]:
         """Apply the stored inputs through `positions`, the one that set the signal off last."""
@@ -166,7 +181,7 @@ class Comparison:
             deque(self._state.take_changes(), maxlen=0)
             self._progress(self._report.inputs)
 
-    def _check(self, due: Due, row: Row) -> None:
+    def _check(self, due: Due, row: Row, *, published: bool) -> None:
         policy = self._policy(row["policy_id"])
         try:
             scorer, because = self._speaker(row, policy)
@@ -180,6 +195,7 @@ class Comparison:
             row["policy_id"],
             row["positions"],
             rules_because=because,
+            role=_role(row, policy, published),
             set_off_by=row["set_off_by"],
             build=row["build"],
             emitted_at_us=0,
@@ -248,6 +264,18 @@ def columns_of(signal: Signal) -> Row:
 
 def _key(row: Row) -> Key:
     return (row["symbol"], row["trigger"], row["trigger_ref"], row["revision"])
+
+
+def _applied(positions: Mapping[str, int]) -> int:
+    return sum(positions.values())
+
+
+def _role(row: Row, policy: Policy, published: bool) -> ModelRole:
+    """The one that the policy gives the model; a challenger that was dropped publishes nothing."""
+    if published and row["model_role"] == "champion":
+        return "champion"
+    by_challenger = policy.published_by_challenger(row["symbol"])
+    return "challenger" if by_challenger == published else "champion"
 
 
 def _same(stored: Any, replayed: Any) -> bool:

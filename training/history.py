@@ -61,8 +61,10 @@ class History:
 
     def __init__(self, connection: psycopg.Connection, dsn: str, schema: str, tape: str) -> None:
         self._connection = connection
+        self.connection = connection  # read-only: for questions that have a file of their own
         self.dsn = dsn
         self.schema = schema
+        self.tape = tape
         self._tape = TAPES[tape]
 
     def place(self) -> Place:
@@ -137,13 +139,13 @@ class History:
             found[topic].add(offset)
         return found
 
-    def signals(self, partition: int) -> Rows[dict[str, Any]]:
-        """The partition's stored signals by column, in the log's order."""
+    def signals(self, partition: int, table: str = "signals") -> Rows[dict[str, Any]]:
+        """The partition's stored signals, or `shadow_signals`, by column, in the log's order."""
         query = (
-            f"SELECT {', '.join(SIGNAL_COLUMNS)} FROM signals "
+            f"SELECT {', '.join(SIGNAL_COLUMNS)} FROM {table} "
             'WHERE "partition" = %s ORDER BY "offset"'
         )
-        with self._connection.cursor(name=f"history_signals_{partition}", binary=True) as cursor:
+        with self._connection.cursor(name=f"history_{table}_{partition}", binary=True) as cursor:
             cursor.itersize = _FETCH_SIGNALS
             for row in cursor.execute(query.encode(), [partition]):
                 yield dict(zip(SIGNAL_COLUMNS, row, strict=True))
@@ -173,9 +175,11 @@ class History:
         """How many models were ever stored."""
         return int(self._one("SELECT count(*) FROM ml_models"))
 
-    def traded(self, since_us: int | None, until_us: int | None) -> Traded:
-        """Prices and actionable signals of a span."""
-        return traded(self._connection, self._tape.table, since_us, until_us)
+    def traded(
+        self, since_us: int | None, until_us: int | None, pair: tuple[str, str] | None = None
+    ) -> Traded:
+        """Prices and actionable signals of a span; with a pair see `traded.traded`."""
+        return traded(self._connection, self._tape.table, since_us, until_us, pair)
 
     def accounts(self) -> list[Account]:
         """Where every input went."""

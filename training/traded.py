@@ -19,12 +19,21 @@ from training.labels import Floats, Ints
 from training.prices import held_worth
 
 _US = "(extract(epoch FROM {}) * 1000000)::bigint"
+_PUBLISHED = "signals"
+# What one model said, published or in a shadow, where another said something too.
+_PAIRED = """(
+    SELECT s.* FROM scored_signals s
+    WHERE s.model_version = %(version)s AND EXISTS (
+        SELECT FROM scored_signals o
+        WHERE o.as_of = s.as_of AND o.signal_id = s.signal_id AND o.model_version = %(beside)s
+    )
+)"""
 # A revision stands until the next one of its key is known.
 _SIGNALS = f"""
 WITH standing AS (
     SELECT symbol, signal_id, revision, as_of, valid_until, direction, actionable,
         lead(as_of) OVER (PARTITION BY symbol, signal_key ORDER BY revision) AS replaced_at
-    FROM signals
+    FROM {{source}} AS chosen
 )
 SELECT symbol, {_US.format("as_of")}, {_US.format("valid_until")}, {_US.format("replaced_at")},
     CASE direction WHEN 'BULLISH' THEN 1 WHEN 'BEARISH' THEN -1 ELSE 0 END
@@ -33,7 +42,7 @@ WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s
 ORDER BY symbol, as_of, revision, signal_id
 """
 _HORIZONS = """
-SELECT DISTINCT horizon FROM signals
+SELECT DISTINCT horizon FROM {source} AS chosen
 WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s ORDER BY 1
 """
 _SETS = "SELECT DISTINCT policy->>'feature_set' FROM policies"
@@ -71,9 +80,18 @@ class Traded(NamedTuple):
 
 
 def traded(
-    connection: psycopg.Connection, tape: str, since_us: int | None, until_us: int | None
+    connection: psycopg.Connection,
+    tape: str,
+    since_us: int | None,
+    until_us: int | None,
+    pair: tuple[str, str] | None = None,
 ) -> Traded:
     """Read what was known and traded in [since, until).
+
+    Parameters
+    ----------
+    pair : orders of the first model version only, where the second has a signal too; else of what
+        was published.
 
     Raises
     ------
@@ -91,10 +109,13 @@ def traded(
             f"policies: expected one feature set of {', '.join(LABEL_RULES)}, got "
             f"{' and '.join(map(str, sets)) or 'none'}"
         )
-    sessions = _sessions(connection, sets[0], span)
+    version, beside = pair or (None, None)
+    source = _PAIRED if pair else _PUBLISHED
+    chosen = {**span, "version": version, "beside": beside}
+    sessions = _sessions(connection, sets[0], _HORIZONS.format(source=source), chosen)
     origin = "bar" if tape == "bars" else "pane"
     given = {**span, "origin": origin, "at_open": sessions is not None}
-    actions = _actions(connection)
+    actions = known_actions(connection)
     prices = {}
     for (symbol,) in connection.execute(_SYMBOLS, given).fetchall():
         rows = connection.execute(_PANES, {**given, "symbol": symbol}).fetchall()
@@ -105,19 +126,20 @@ def traded(
             "prices: expected two stored bars or panes of a symbol in the span, found none; load "
             "history or widen --since and --until"
         )
-    orders = _orders(connection.execute(_SIGNALS, span).fetchall(), sessions is not None)
+    found = connection.execute(_SIGNALS.format(source=source).encode(), chosen).fetchall()
+    orders = _orders(found, sessions is not None)
     gone = sum(len(each.side) for symbol, each in orders.items() if symbol not in prices)
     kept = {symbol: each for symbol, each in orders.items() if symbol in prices}
     return Traded(prices, kept, sessions, gone)
 
 
 def _sessions(
-    connection: psycopg.Connection, feature_set: str, span: Mapping[str, datetime]
+    connection: psycopg.Connection, feature_set: str, query: str, chosen: Mapping[str, Any]
 ) -> int | None:
     """For how many panes signals are held, where a pane is a session."""
     if label_rule(feature_set).sessions is None:
         return None
-    horizons = [horizon for (horizon,) in connection.execute(_HORIZONS, span)]
+    horizons = [horizon for (horizon,) in connection.execute(query.encode(), chosen)]
     if len(horizons) > 1:
         raise Refused(
             f"signals: expected actionable ones of one horizon, got {' and '.join(horizons)}; "
@@ -150,7 +172,7 @@ def _prices(rows: list[tuple[Any, ...]], actions: list[Action]) -> Prices:
     return Prices(start, price, worth)
 
 
-def _actions(connection: psycopg.Connection) -> dict[str, list[Action]]:
+def known_actions(connection: psycopg.Connection) -> dict[str, list[Action]]:
     """As the engine knows them: the last record of a symbol's day and kind."""
     known: dict[tuple[str, int, str], Action] = {}
     for symbol, kind, ex_date, value in connection.execute(_ACTIONS):

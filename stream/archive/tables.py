@@ -119,6 +119,7 @@ TABLES: dict[str, Table] = {
         ),
     )
 }
+TABLES["shadow_signals"] = TABLES["signals"]._replace(name="shadow_signals")
 
 
 def _instrument(e: events.Instrument) -> Row:
@@ -221,6 +222,7 @@ _ROWS: Mapping[str, tuple[str, type[Any], Callable[..., Row]]] = {
     "panes": ("bars", events.PaneClosed, _pane),
     "signals": ("signals", events.Signal, _signal),
     "signal-explanations": ("signal_explanations", events.SignalExplained, _explanation),
+    "shadow-signals": ("shadow_signals", events.Signal, _signal),
     "late-events": ("late_events", events.LateEvent, _late_event),
     "dead-letters": ("dead_letters", events.DeadLetter, _dead_letter),
 }
@@ -253,7 +255,7 @@ def read_rows(
     bury : keep an unreadable record as a dead letter, because no other role does
     """
     table, kind, row_of = _ROWS[topic]
-    if topic == "signals":
+    if kind is events.Signal:
         row_of = partial(row_of, names_of=names_of)
     is_tape = topic in _TAPES
     rows, n_rejected = into.setdefault(table, []), 0

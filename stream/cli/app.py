@@ -11,6 +11,7 @@ import typer
 from stream.cli import (
     backtest,
     cache,
+    compare,
     demo,
     dlq,
     drift,
@@ -18,6 +19,7 @@ from stream.cli import (
     learn,
     look,
     models,
+    outcomes,
     prove,
     rescore,
     run,
@@ -46,6 +48,8 @@ app.command()(learn.retrain)
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
+app.command()(outcomes.outcomes)
+app.command()(compare.compare)
 app.command()(backtest.backtest)
 app.command()(prove.verify)
 app.command()(served.served)

@@ -22,7 +22,7 @@ from models.registry import Registry
 from stream.cli.files import in_a_folder
 from stream.cli.run import JsonFlag
 from stream.errors import Refused, Unavailable
-from stream.events import ModelChanged, encode
+from stream.events import Alias, ModelChanged, encode
 from stream.settings import Settings, read_settings
 
 models = typer.Typer(
@@ -30,6 +30,8 @@ models = typer.Typer(
     no_args_is_help=True,
 )
 Version = Annotated[str, typer.Argument(help="As in models list.")]
+AliasOption = Annotated[Alias, typer.Option(help="Who scores, or who scores in its shadow.")]
+_NOBODY = {"champion": "none: the rules model", "challenger": "none"}
 
 
 @models.command("list")
@@ -38,7 +40,7 @@ def list_models(as_json: JsonFlag = False) -> None:
 
     Example: tapewire models list
     """
-    with _registry(read_settings()) as registry:
+    with registry_of(read_settings()) as registry:
         found = registry.list()
     if as_json:
         print(json.dumps(found, default=str))
@@ -62,7 +64,7 @@ def show(version: Version) -> None:
 
     Example: tapewire models show 20260102T030405-1a2b3c4d
     """
-    with _registry(read_settings()) as registry:
+    with registry_of(read_settings()) as registry:
         print(json.dumps(registry.show(version), default=str, indent=2))
 
 
@@ -72,7 +74,7 @@ def diff(one: Version, other: Version, as_json: JsonFlag = False) -> None:
 
     Example: tapewire models diff 20260102T030405-1a2b3c4d 20260109T030405-5e6f7a8b
     """
-    with _registry(read_settings()) as registry:
+    with registry_of(read_settings()) as registry:
         found = differences(registry.load(one), registry.load(other))
     if as_json:
         print(json.dumps([{"what": what, one: a, other: b} for what, a, b in found]))
@@ -86,32 +88,34 @@ def diff(one: Version, other: Version, as_json: JsonFlag = False) -> None:
 @models.command()
 def promote(
     version: Version,
+    alias: AliasOption = "champion",
     reason: Annotated[str, typer.Option(help="Kept in the audit.")] = "promoted by hand",
 ) -> None:
-    """Make a stored model champion; running workers swap between two chunks.
+    """Make a stored model champion, or challenger; running workers swap between two chunks.
 
     Example: tapewire models promote 20260102T030405-1a2b3c4d --reason "better IC"
     """
     settings = read_settings()
-    with _registry(settings) as registry:
-        registry.promote("champion", version, getpass.getuser(), reason)
-    announce(settings, "champion")
+    with registry_of(settings) as registry:
+        registry.promote(alias, version, getpass.getuser(), reason)
+    announce(settings, alias)
     print(version)
 
 
 @models.command()
 def rollback(
+    alias: AliasOption = "champion",
     reason: Annotated[str, typer.Option(help="Kept in the audit.")] = "rolled back by hand",
 ) -> None:
-    """Put the champion before the present one back.
+    """Put the champion, or challenger, before the present one back.
 
     Example: tapewire models rollback --reason "drift"
     """
     settings = read_settings()
-    with _registry(settings) as registry:
-        version = registry.rollback("champion", getpass.getuser(), reason)
-    announce(settings, "champion")
-    print(version or "none: the rules model")
+    with registry_of(settings) as registry:
+        version = registry.rollback(alias, getpass.getuser(), reason)
+    announce(settings, alias)
+    print(version or _NOBODY[alias])
 
 
 @models.command("export")
@@ -124,7 +128,7 @@ def export_model(
 
     Example: tapewire models export 20260102T030405-1a2b3c4d --out model.json
     """
-    with _registry(read_settings()) as registry:
+    with registry_of(read_settings()) as registry:
         artifact, row = registry.load(version), registry.show(version)
     out.write_bytes(exported(artifact, row["verdict"]))
     digest = row["sha256"]
@@ -140,13 +144,13 @@ def import_model(
 
     Example: tapewire models import model.json --sha256 9f86d081...
     """
-    with _registry(read_settings()) as registry:
+    with registry_of(read_settings()) as registry:
         artifact, verdict = imported(file.read_bytes(), sha256)
         registry.save(artifact, verdict)
     print(artifact.version)
 
 
-def announce(settings: Settings, alias: str) -> None:
+def announce(settings: Settings, alias: Alias) -> None:
     """Tell every worker which version `alias` names now."""
     import confluent_kafka as kafka
 
@@ -154,10 +158,10 @@ def announce(settings: Settings, alias: str) -> None:
     from stream.engine.reach import reach
 
     asyncio.run(reach(settings))
-    with _registry(settings) as registry:
+    with registry_of(settings) as registry:
         version, sha256 = registry.current(alias)
     event = ModelChanged(
-        alias=alias,  # type: ignore[arg-type]
+        alias=alias,
         version=version,
         sha256=sha256,
         moved_at=datetime.now(UTC),
@@ -175,7 +179,7 @@ def announce(settings: Settings, alias: str) -> None:
 
 
 @contextmanager
-def _registry(settings: Settings) -> Iterator[Registry]:
+def registry_of(settings: Settings) -> Iterator[Registry]:
     """The namespace's; what it refuses is a refusal of the command."""
     try:
         yield Registry(settings.database.get_secret_value(), settings.namespace)

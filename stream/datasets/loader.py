@@ -117,7 +117,7 @@ async def wait_drained(settings: Settings) -> None:
         await follower.wait_for_outputs("score", (settings.tape, "sentiment"))
         await follower.wait_for_outputs("explain", ("signals",))
         read = ("news", settings.tape, "instruments", "sentiment", "panes", "signals")
-        made = ("signal-explanations", "late-events", "dead-letters")
+        made = ("signal-explanations", "shadow-signals", "late-events", "dead-letters")
         await follower.wait_for_outputs("archive", (*read, *made))
     finally:
         follower.close()

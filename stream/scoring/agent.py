@@ -42,6 +42,7 @@ def policy_of(settings: Settings) -> Policy:
         score_every_tick=settings.score_every_tick,
         require_instruments=settings.require_instruments,
         rules_may_act=settings.rules_may_act,
+        challenger_share=settings.challenger_share,
         news_waits_for_time=settings.mode == "replay",
     )
 
@@ -53,7 +54,7 @@ def rules_model(policy: Policy) -> RulesModel:
 
 
 async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Run the role until `stop` or a signal; a new champion takes over between two chunks."""
+    """Run the role until `stop` or a signal; a new model takes over between two chunks."""
     policy = policy_of(settings)
     build = this_build()
     in_force = ModelInForce(rules_model(policy))

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from models.artifact import ArtifactError
 from models.scorer import Scorer
 from stream.engine.clients import reader
-from stream.events import ModelChanged, decode
+from stream.events import Alias, ModelChanged, decode
 from stream.scoring.step import ModelInForce
 from stream.settings import Settings
 
@@ -28,7 +28,7 @@ async def watch_models(
     *,
     caught_up: asyncio.Event,
 ) -> None:
-    """Keep `in_force` at the champion until cancelled; sets `caught_up` at the topic's end.
+    """Keep `in_force` at the aliases until cancelled; sets `caught_up` once it has the champion.
 
     `load` fetches and checks an artifact, and may block; what it refuses leaves `in_force` alone.
     """
@@ -38,19 +38,22 @@ async def watch_models(
         consumer.assign(everywhere)
         await consumer.seek_to_beginning(*everywhere)
         ends = await consumer.end_offsets(everywhere)
-        latest: ModelChanged | None = None
+        latest: dict[Alias, ModelChanged] = {}
         while True:
+            wait_s = 0.1
             if all([await consumer.position(tp) >= ends[tp] for tp in everywhere]):
-                if latest is None or await _take(latest, in_force, load):
-                    latest = None
+                for alias in sorted(latest, reverse=True):  # the champion waits for nobody
+                    if await _take(latest[alias], in_force, load):
+                        del latest[alias]
+                if "champion" not in latest:
                     caught_up.set()
-                else:
-                    await asyncio.sleep(_RETRY_S)
-            fetched = await consumer.getmany(timeout_ms=100)
+                if latest:
+                    wait_s = _RETRY_S
+            fetched = await consumer.getmany(timeout_ms=int(wait_s * 1000))
             for records in fetched.values():
                 for record in records:
-                    if (change := _read(record.value)) and change.alias == "champion":
-                        latest = change
+                    if change := _read(record.value):
+                        latest[change.alias] = change
 
 
 def _read(raw: bytes | None) -> ModelChanged | None:
@@ -68,17 +71,19 @@ async def _take(
 ) -> bool:
     """Put `change` in force; False asks for another try (the registry did not answer)."""
     if change.version is None:
-        in_force.champion = None
-        log.info("champion withdrawn", speaks=in_force.rules.version)
+        in_force.put(change.alias, None)
+        log.info("model withdrawn", alias=change.alias)
         return True
     try:
         scorer = await asyncio.to_thread(load, change)
-    except ArtifactError as error:
-        log.error("model refused, keeping the one in force", version=change.version, why=str(error))
-        return True
     except OSError as error:
         log.warning("registry does not answer", why=str(error))
         return False
-    in_force.champion = scorer
-    log.info("model swapped", name=scorer.name, version=scorer.version)
+    except Exception as error:
+        if change.alias == "champion" and not isinstance(error, ArtifactError):
+            raise
+        log.error("model refused, keeping the one in force", version=change.version, why=str(error))
+        return True
+    in_force.put(change.alias, scorer)
+    log.info("model swapped", alias=change.alias, name=scorer.name, version=scorer.version)
     return True

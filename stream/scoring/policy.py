@@ -27,6 +27,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     score_every_tick: bool
     require_instruments: bool
     rules_may_act: bool
+    challenger_share: float = 0.0  # of the symbols
     news_waits_for_time: bool = (
         False  # a replay reads scores ahead of the tape: hold each until its time
     )
@@ -35,6 +36,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def features(self) -> FeatureSet:
         """The feature set that the vectors follow."""
         return FEATURE_SETS[self.feature_set]
+
+    def published_by_challenger(self, symbol: str) -> bool:
+        """Whether a challenger's signals of `symbol` are published in place of the champion's.
+
+        By a hash of the symbol: a larger share keeps the symbols of a smaller one.
+        """
+        if self.challenger_share == 0.0:
+            return False
+        drawn = hashlib.blake2b(symbol.encode(), digest_size=8).digest()
+        return int.from_bytes(drawn) < self.challenger_share * 2**64
 
     @property
     def policy_id(self) -> str:

@@ -10,6 +10,7 @@ from stream.events import (
     Direction,
     Freshness,
     ModelRef,
+    ModelRole,
     Probabilities,
     Signal,
     moment,
@@ -28,6 +29,7 @@ def build_signal(
     *,
     set_off_by: str,
     rules_because: str | None,
+    role: ModelRole = "champion",
     build: str,
     emitted_at_us: int,
 ) -> Signal:
@@ -36,6 +38,7 @@ def build_signal(
     Parameters
     ----------
     rules_because : why the rules model speaks in the champion's place; None when it does not.
+    role : whose place `scorer` has, where the rules model has not.
     positions : for each input topic the last offset applied in this partition.
     build : names the code and platform that computes; outside the signal's identity.
     set_off_by : the topic of the last of those records.
@@ -83,7 +86,7 @@ def build_signal(
         model=ModelRef(
             name=scorer.name,
             version=scorer.version,
-            role="champion" if rules_because is None else "rules",
+            role=role if rules_because is None else "rules",
         ),
         feature_set=policy.feature_set,
         feature_set_version=policy.feature_set_version,

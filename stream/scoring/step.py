@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from stream.errors import Refused, Rejected
 from stream.events import (
     MARKET_KEY,
     TOPICS,
+    Alias,
     ClockTick,
     LateEvent,
     PaneClosed,
@@ -25,6 +27,7 @@ from stream.events import (
     moment,
 )
 from stream.features.panes import Pane
+from stream.scoring.challenger import Challenger
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
 from stream.scoring.state import Due, PartitionState
@@ -38,10 +41,18 @@ NO_MODEL = "no trained model yet"
 
 @dataclass
 class ModelInForce:
-    """The champion, or None while there is none, and the rules model that stands in for it."""
+    """Champion and challenger, None while there is none, and the rules model that stands in."""
 
     rules: Scorer
     champion: Scorer | None = None
+    challenger: Challenger | None = None
+
+    def put(self, alias: Alias, scorer: Scorer | None) -> None:
+        """Let `scorer`, or nobody, have the place of `alias` from the next chunk on."""
+        if alias == "champion":
+            self.champion = scorer
+        else:
+            self.challenger = None if scorer is None else Challenger(scorer)
 
 
 class ScoreStep:
@@ -66,14 +77,16 @@ class ScoreStep:
         self._policy_id = policy.policy_id
         self._shared = model
         self._champion = model.champion
+        self._challenger = model.challenger
         self._build = build
         self._clock = clock
         self._stamp_outputs = stamp_outputs
         self._own_keys: set[bytes] = set()
 
     async def prepare(self, topic: str, records: Sequence[Record]) -> None:
-        """Take the model in force for the coming chunk."""
+        """Take the models in force for the coming chunk."""
         self._champion = self._shared.champion
+        self._challenger = self._shared.challenger
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Decode, apply, and send what became due."""
@@ -91,31 +104,52 @@ class ScoreStep:
             for symbol, pane in self.state.take_closed():
                 self._send(out, "panes", symbol, pane_closed(symbol, pane), pane.end)
         for one in due:
-            scorer, rules_because = self._speaker(one.as_of)
-            signal = build_signal(
-                one,
-                scorer,
-                self._policy,
-                self._policy_id,
-                self.positions,
-                set_off_by=topic,
-                rules_because=rules_because,
-                build=self._build,
-                emitted_at_us=self._clock(),
-            )
-            self._send(out, "signals", one.symbol, signal, one.as_of)
+            self._score(one, topic, out)
         return outcome
+
+    def _score(self, due: Due, topic: str, out: Outbox) -> None:
+        """Send the champion's signal, and the challenger's beside it."""
+        scorer, rules_because = self._speaker(due.as_of)
+        make = partial(
+            build_signal,
+            due,
+            policy=self._policy,
+            policy_id=self._policy_id,
+            positions=self.positions,
+            set_off_by=topic,
+            build=self._build,
+            emitted_at_us=self._clock(),
+        )
+        signal = make(scorer, rules_because=rules_because)
+        shadow = None
+        if challenger := self._rival(scorer, due.as_of):
+            shadow = challenger.ask(partial(make, rules_because=None, role="challenger"))
+        if shadow is not None and self._policy.published_by_challenger(due.symbol):
+            signal, shadow = shadow, signal
+        self._send(out, "signals", due.symbol, signal, due.as_of)
+        if shadow is not None:
+            self._send(out, "shadow-signals", due.symbol, shadow, due.as_of)
+
+    def _rival(self, speaker: Scorer, as_of: int) -> Challenger | None:
+        """The challenger, unless it was dropped, is too old, or speaks already."""
+        challenger = self._challenger
+        if challenger is None or challenger.dropped or self._too_old(challenger.scorer, as_of):
+            return None
+        return None if challenger.scorer.version == speaker.version else challenger
 
     def _speaker(self, as_of: int) -> tuple[Scorer, str | None]:
         """Who scores at `as_of`, and why the rules model does where it does."""
         champion = self._champion
         if champion is None:
             return self._shared.rules, NO_MODEL
-        limit_s = self._policy.model_max_age_s
-        trained = champion.trained_until_us
-        if limit_s is not None and trained is not None and as_of - trained > limit_s * 1e6:
+        if self._too_old(champion, as_of):
+            limit_s = self._policy.model_max_age_s
             return self._shared.rules, f"model {champion.version} is older than {limit_s:g} s"
         return champion, None
+
+    def _too_old(self, model: Scorer, as_of: int) -> bool:
+        limit_s, trained = self._policy.model_max_age_s, model.trained_until_us
+        return limit_s is not None and trained is not None and as_of - trained > limit_s * 1e6
 
     def _decode(self, topic: str, record: Record) -> msgspec.Struct:
         key = record.key
@@ -170,7 +204,7 @@ class ScoreStep:
         return self.state.take_changes()
 
     def meta(self) -> dict[str, Any]:
-        """Event time, open panes, the model in force and the versions that must match."""
+        """Event time, open panes, the models in force and the versions that must match."""
         trained = None if self._champion is None else self._champion.trained_until_us
         if trained is not None:
             metrics.MODEL_AGE_S.set(max(0.0, (self.state.event_time - trained) / 1e6))
@@ -182,6 +216,9 @@ class ScoreStep:
             "policy_id": self._policy_id,
             "build": self._build,
             "model": None if self._champion is None else self._champion.version,
+            "challenger": None
+            if self._challenger is None or self._challenger.dropped
+            else self._challenger.scorer.version,
         }
 
     def restore(self, slots: Mapping[bytes, bytes], meta: Mapping[str, Any]) -> None:

@@ -228,8 +228,8 @@ def test_tables_are_hypertables_where_the_server_has_timescaledb(database: str, 
         f"WHERE hypertable_schema = '{SCHEMA}'",
     )
     assert {row["name"] for row in found} == {
-        "ticks", "bars", "signals", "signal_explanations", "news", "sentiments", "context", "clock",
-        "late_events", "dead_letters",
+        "ticks", "bars", "signals", "signal_explanations", "shadow_signals", "outcomes", "news",
+        "sentiments", "context", "clock", "late_events", "dead_letters",
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from models.artifact import ArtifactError
 from models.scorer import Scorer
 from stream.engine.topics import create_topics, partition_of
-from stream.events import ModelChanged, encode
+from stream.events import Alias, ModelChanged, encode
 from stream.scoring import model_watch
 from stream.scoring.agent import policy_of, rules_model
 from stream.scoring.model_watch import watch_models
@@ -23,13 +23,14 @@ pytestmark = pytest.mark.stack
 AT = 1_700_000_000_000
 
 
-def announce(settings: Settings, *versions: str | None) -> None:
+def announce(settings: Settings, *versions: str | None, alias: Alias = "champion") -> None:
     moved = [
-        ModelChanged(alias="champion", version=v, sha256=None, moved_at=datetime.now(UTC))
+        ModelChanged(alias=alias, version=v, sha256=None, moved_at=datetime.now(UTC))
         for v in versions
     ]
-    place = partition_of(b"champion", settings.partitions)
-    publish(settings, "models", [(b"champion", encode(each), place, AT) for each in moved])
+    key = alias.encode()
+    place = partition_of(key, settings.partitions)
+    publish(settings, "models", [(key, encode(each), place, AT) for each in moved])
 
 
 @contextlib.asynccontextmanager
@@ -56,6 +57,8 @@ async def test_the_champion_is_in_force_before_the_role_starts_and_then_follows_
         asked.append(change.version)
         if change.version == "unfit":
             raise ArtifactError("expected another feature set")
+        if change.version == "broken":
+            raise ZeroDivisionError
         return rules_model(policy_of(broker_settings))
 
     await create_topics(broker_settings)
@@ -73,6 +76,15 @@ async def test_the_champion_is_in_force_before_the_role_starts_and_then_follows_
         assert in_force.champion is first
         announce(broker_settings, None)
         await until(lambda: in_force.champion is None)
+        announce(broker_settings, "broken", alias="challenger")
+        await until(lambda: "broken" in asked)
+        announce(broker_settings, "three", alias="challenger")
+        await until(lambda: in_force.challenger is not None)
+        assert in_force.champion is None
+    async with watched(broker_settings, load) as in_force:
+        await until(lambda: in_force.challenger is not None)
+        announce(broker_settings, None, alias="challenger")
+        await until(lambda: in_force.challenger is None)
 
 
 async def test_while_the_registry_is_away_the_newest_champion_is_asked_for(

@@ -20,10 +20,11 @@ from tests import factories
 from tests.fix_namespace import drop_role, drop_schema
 from tests.history import Record
 from tests.integration.archive.test_archive_sink import signal
-from tests.integration.sql.rows import at, connect, insert, tick
+from tests.integration.sql.rows import at, bar, connect, insert, tick
 from tests.integration.sql.test_bars_and_panes import POLICY
 from tests.integration.training.test_registry_moves import make_artifact
 from training.history import open_history
+from training.outcomes import record_outcomes
 
 pytestmark = pytest.mark.stack
 
@@ -72,11 +73,14 @@ def test_the_workers_code_runs_as_writer(owner: str, namespace: str, tmp_path: P
             chunk("news", factories.article()),
             chunk("instruments", Instrument(symbol="AAPL", company="a")),
             chunk("signals", signal()),
+            chunk("shadow-signals", signal()),
         ]
     )
     counts += sink.write([chunk("instruments", Instrument(symbol="AAPL", company="b"), first=1)])
     sink.close()
-    assert +counts == {"ticks": 2, "news": 1, "instruments": 2, "signals": 1}
+    assert +counts == {
+        "ticks": 2, "news": 1, "instruments": 2, "signals": 1, "shadow_signals": 1
+    }  # fmt: skip
     settings = Settings(database=dsn, namespace=namespace, data_dir=tmp_path)  # type: ignore[arg-type]
     asyncio.run(record(settings, POLICY, this_build()))
     registry = Registry(dsn, namespace)
@@ -87,6 +91,10 @@ def test_the_workers_code_runs_as_writer(owner: str, namespace: str, tmp_path: P
     assert registry.rollback("champion", "ann", "worse") == first.version
     with open_history(dsn, namespace) as history:
         assert history.n_events() == 2
+    with connect(owner, namespace) as connection:
+        far_later = at(10_000_000)
+        insert(connection, "bars", [bar("AAPL", far_later, 1.0, origin="pane")])
+    assert record_outcomes(dsn, namespace) == {"no entry": 1, "unmatured": 0}
 
 
 MORE_THAN_WRITING = [

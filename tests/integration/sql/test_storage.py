@@ -86,8 +86,8 @@ def test_policies_are_there_and_none_drops(tsl_db: psycopg.Connection, namespace
         "FROM timescaledb_information.jobs WHERE hypertable_schema = %s ORDER BY 1",
         [namespace],
     ).fetchall()
-    explained = ("signals", "signal_explanations")
-    compressed = dict.fromkeys(("bars", "clock", "sentiments", *explained), "30 days")
+    of_signals = ("signals", "signal_explanations", "shadow_signals", "outcomes")
+    compressed = dict.fromkeys(("bars", "clock", "sentiments", *of_signals), "30 days")
     compressed["ticks"] = "7 days"
     refreshed = dict.fromkeys(("bars_1m", "bars_1h"), "policy_refresh_continuous_aggregate")
     assert {name: after for name, kind, after in rows if kind == "policy_compression"} == compressed
