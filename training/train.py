@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import lightgbm
 import numpy as np
 
-from models.artifact import Artifact, Calibration, Member, Reference, with_version
+from models.artifact import CLASSES, Artifact, Calibration, Member, Reference, with_version
+from models.scorer import Scorer
+from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
+from training.as_served import SHARE, newer
 from training.calibrate import choose_threshold, fit_scale, fit_slope, shrink
 from training.errors import TrainingRefused
-from training.evaluate import Judged, metrics
-from training.gates import MIN_ROWS, Verdict, judge
+from training.gates import Check, Gates, Verdict
+from training.judge import judge
+from training.judged import Judged, metrics
 from training.labels import Floats, Ints
 from training.rows import TrainingTable
-from training.splits import Fold, SplitRule, walk_forward
+from training.splits import Fold, Rows, SplitRule, walk_forward
 from training.weights import uniqueness
 
 NAME = "lightgbm"
@@ -58,17 +63,28 @@ class Fitted(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The newest fold's artifact, judged on the judge blocks of all folds."""
+    """The newest fold's artifact, judged on the judge blocks of all folds.
+
+    ablation : where it was asked for and there was news. fits : how often a model was fitted.
+    """
 
     artifact: Artifact
     verdict: Verdict
     judged: Judged
+    ablation: Ablation | None
+    fits: int
 
 
 def train_model(
     rows: TrainingTable,
     *,
     seed: int,
+    gates: Gates = Gates(),  # noqa: B008 - frozen
+    news_names: Collection[str] = (),
+    champion: Scorer | None = None,
+    quality: Sequence[Check] = (),
+    accepted: str | None = None,
+    ablate: bool = False,
     num_threads: int = 2,
     code_revision: str = "unknown",
     wheels: Mapping[str, str] | None = None,
@@ -77,36 +93,70 @@ def train_model(
 ) -> Trained:
     """Train on every fold, judge all of them together, keep the newest.
 
+    Parameters
+    ----------
+    news_names : the features that news changes; a model without them is a rival.
+    champion : another rival, on the judged rows that are newer than what it learnt from.
+    quality, accepted : as `judge` takes them.
+    ablate : whether to fit the other variants of the ablation too.
+
     Raises
     ------
     TrainingRefused
         There is nothing to learn from: too few rows, one class, or no feature that varies.
     """
-    _check(rows)
+    _check(rows, gates)
     folds, purged = walk_forward(
         rows.as_of_us, rows.exit_us, split or SplitRule(), embargo_us=rows.rule.horizon_us
     )
-    parts = []
+    tables = {BOTH: rows}
+    prices = priced(rows, news_names)
+    if prices is not None:
+        tables[PRICES] = prices
+        if ablate:
+            tables |= others(rows, news_names, seed)
+    parts: dict[str, list[Judged]] = {name: [] for name in tables}
+    newest: Fitted | None = None
+    n_fits = len(folds) * len(tables)
     for i, fold in enumerate(folds):
-        progress(f"fold {i + 1} of {len(folds)}", i / len(folds))
         _check_fold(rows, fold)
-        fitted = _fit(rows, fold, seed, num_threads)
-        parts.append(_judged(rows.take(fold.judge), fitted))
+        for j, (name, table) in enumerate(tables.items()):
+            progress(f"fold {i + 1} of {len(folds)}: {name}", (i * len(tables) + j) / n_fits)
+            fitted = _fit(table, fold, seed, num_threads)
+            parts[name].append(_judged(table, fold.judge, i, fitted))
+            newest = fitted if name == BOTH else newest
+    assert newest is not None, "there is a fold at least"
     progress("judging", 1.0)
-    judged = Judged.joined(parts)
-    verdict = judge(judged, len(rows), fitted.threshold_found, seed=seed)
-    found = metrics(judged) | {"n_purged": float(purged), "scale": fitted.scale}
-    known = rows.take(np.concatenate([fold.fit, fold.tune, fold.choose]))
-    return Trained(
-        _artifact(rows, known, fitted, found, seed, code_revision, wheels or {}), verdict, judged
+    found = {name: Judged.joined(each) for name, each in parts.items()}
+    judged = found[BOTH]
+    if prices is not None:
+        judged = replace(judged, price_only=found[PRICES].p)
+    if champion is not None:
+        judged = replace(judged, champion=newer(champion, rows, judged.row))
+    verdict = judge(
+        judged,
+        rows.rule,
+        gates,
+        n_rows=len(rows),
+        threshold_found=newest.threshold_found,
+        quality=quality,
+        beside_champion=champion is not None,
+        accepted=accepted,
+        seed=seed,
     )
+    numbers = metrics(judged, rows.rule) | {"n_purged": float(purged), "scale": newest.scale}
+    numbers |= {SHARE.format(name): float(p) for name, p in zip(CLASSES, newest.prior, strict=True)}
+    known = rows.take(np.concatenate([fold.fit, fold.tune, fold.choose]))
+    artifact = _artifact(rows, known, newest, numbers, seed, code_revision, wheels or {})
+    helps = ablation(found, rows.rule, seed) if prices is not None and ablate else None
+    return Trained(artifact, verdict, judged, helps, n_fits)
 
 
-def _check(rows: TrainingTable) -> None:
-    if len(rows) < MIN_ROWS:
+def _check(rows: TrainingTable, gates: Gates) -> None:
+    if len(rows) < gates.min_rows:
         left = ", ".join(f"{count:,} {reason}" for reason, count in rows.counts.items())
         raise TrainingRefused(
-            f"expected at least {MIN_ROWS:,} labelled rows, got {len(rows):,}"
+            f"expected at least {gates.min_rows:,} labelled rows, got {len(rows):,}"
             + (f" (left out: {left})" if left else "")
             + "; load more history"
         )
@@ -179,15 +229,23 @@ def _boost(
     return lightgbm.Booster(model_str=text)
 
 
-def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:
+def _judged(rows: TrainingTable, block: Rows, fold: int, fitted: Fitted) -> Judged:
+    part = rows.take(block)
+    unasked = np.full((len(part), 3), np.nan)
     return Judged(
-        symbol=rows.symbol,
-        as_of_us=rows.as_of_us,
-        y=rows.y,
-        p=shrink(fitted.direction.predict(rows.x, raw_score=True), fitted.prior, fitted.scale),
-        baseline=np.tile(fitted.prior, (len(rows), 1)),
-        expected=fitted.slope * fitted.expected.predict(rows.x),
-        forward_return=rows.forward_return,
+        row=block,
+        fold=np.full(len(part), fold),
+        symbol=part.symbol,
+        as_of_us=part.as_of_us,
+        entry_us=part.entry_us,
+        y=part.y,
+        p=shrink(fitted.direction.predict(part.x, raw_score=True), fitted.prior, fitted.scale),
+        baseline=np.tile(fitted.prior, (len(part), 1)),
+        price_only=unasked,
+        champion=unasked,
+        expected=fitted.slope * fitted.expected.predict(part.x),
+        forward_return=part.forward_return,
+        cost=part.cost,
     )
 
 
