@@ -2,138 +2,135 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
-import numpy as np
-
-from stream.features.panes import DAY_US, HOUR_US
-from training.evaluate import Judged, blocks, direction_losses, log_losses, metrics
-from training.labels import Floats
 
 Say = Literal["PASS", "WARN", "FAIL"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Limit = Annotated[float, msgspec.Meta(ge=0.0)]
 
-MIN_ROWS = 1_000  # over all blocks
-MIN_JUDGED = 200
-MIN_BLOCKS, GOOD_BLOCKS = 8, 20  # of time that the bootstrap draws from
-MIN_CLASS_SHARE = 0.02  # of each class among the judged
-MIN_SPREAD = 0.005  # standard deviation of P(bullish) - P(bearish)
-MAX_CALIBRATION_ERROR = 0.10
-ALPHA = 0.01  # one-sided, for "better than the baseline"
-N_DRAWS = 2_000
+
+class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every threshold; `--gates FILE` changes some of them.
+
+    min_sessions : judged ones, for a verdict better than WARN.
+    min_spread : sd(expected return) / sd(return), in units of their absolute correlation.
+    max_up_share, warn_up_share : between the predicted and the realised share of rises.
+    max_bias : |mean error of the expected return| / sd(return).
+    max_accuracy : of the sign, among rows that moved.
+    max_sharpe : of holding every judged row by its score, after costs, a year.
+    max_neutral : share of scores that say nothing. max_textless : share of articles.
+    max_constant, max_duplicated : features. max_empty : share of features without a value.
+    max_news_shift : of the share of rows without a news feature, against the champion's.
+    """
+
+    min_rows: Count = 1_000
+    min_judged: Count = 200
+    min_class_share: Share = 0.02
+    min_sessions: Count = 40
+    min_distinct: Count = 20
+    min_spread: Limit = 0.3
+    max_up_share: Share = 0.25
+    warn_up_share: Share = 0.15
+    max_bias: Limit = 0.1
+    max_daily_ic: Limit = 0.15
+    max_accuracy: Share = 0.60
+    max_sharpe: Limit = 4.0
+    max_textless: Share = 0.05
+    max_neutral: Share = 0.99
+    max_constant: Count = 0
+    max_duplicated: Count = 0
+    max_empty: Share = 0.25
+    max_news_shift: Share = 0.25
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One gate's answer."""
+    """One gate's answer.
+
+    value : None where it is not defined.
+    note : what the value was read from.
+    short_history : it says WARN for want of history, not for what was found.
+    """
 
     name: str
     says: Say
-    value: float
+    value: float | None
     expected: str
+    note: str = ""
+    short_history: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The worst of all checks."""
+    """The worst of all checks. accepted: why what looks too good is believed, where it was."""
 
     says: Say
     checks: tuple[Check, ...]
+    accepted: str | None = None
 
     @property
     def reason(self) -> str:
         """The failed checks, or the warnings, in one line; empty for PASS."""
-        return "; ".join(
-            f"{check.name}: expected {check.expected}, got {check.value:.4g}"
-            for check in self.checks
-            if check.says == self.says != "PASS"
+        return "; ".join(_told(check) for check in self.checks if check.says == self.says != "PASS")
+
+    def may_lead(self, *, short_history: bool) -> bool:
+        """Whether it may be champion: PASS; with `short_history` also if only history is wanting.
+
+        Any other WARN may serve beside the champion only.
+        """
+        return all(
+            check.says == "PASS" or (short_history and check.short_history) for check in self.checks
         )
 
 
-def judge(judged: Judged, n_rows: int, threshold_found: bool, *, seed: int) -> Verdict:
-    """Judge the predictions of blocks that neither tuned nor calibrated.
-
-    Parameters
-    ----------
-    n_rows : labelled rows in all blocks.
-    threshold_found : whether acting above some confidence paid in the block that chooses it.
-    seed : of the bootstrap.
-    """
-    few = [
-        _at_least("rows", n_rows, MIN_ROWS),
-        _at_least("judged rows", len(judged.y), MIN_JUDGED),
-    ]
-    if any(check.says == "FAIL" for check in few):
-        return _verdict(few)
-    width = block_width(judged)
-    n_blocks = len(blocks(judged.as_of_us, width))
-    shares = np.bincount(judged.y, minlength=3) / len(judged.y)
-    likeliest = np.bincount(judged.p.argmax(axis=1), minlength=3).max() / len(judged.y)
-    found = metrics(judged)
-    skill = log_losses(judged.p, judged.y) - log_losses(judged.baseline, judged.y)
-    sides = direction_losses(judged.p, judged.y) - direction_losses(judged.baseline, judged.y)
-    hours = width / HOUR_US
-    return _verdict(
-        [
-            *few,
-            _at_least(f"judge blocks of {hours:g} h", n_blocks, MIN_BLOCKS, GOOD_BLOCKS),
-            _at_least("smallest class share", float(shares.min()), MIN_CLASS_SHARE),
-            _at_least("collapsed: spread of scores", float(judged.score.std()), MIN_SPREAD),
-            _below("collapsed: share of its likeliest class", float(likeliest), 1.0),
-            _below("log-loss minus the baseline's, upper bound", upper(skill, judged, seed), 0.0),
-            _below(
-                "log-loss of up against down minus the baseline's, upper bound",
-                upper(sides, judged, seed),
-                0.0,
-            ),
-            _above("information coefficient", found["ic"] or 0.0, 0.0),
-            _warn("calibration error", found["ece"] or 0.0, MAX_CALIBRATION_ERROR),
-            Check(
-                "confidence that pays after costs",
-                "PASS" if threshold_found else "WARN",
-                float(threshold_found),
-                "one in the block that chooses it (else the default threshold)",
-            ),
-        ]
-    )
-
-
-def block_width(judged: Judged) -> int:
-    """Length in microseconds of the blocks that the bootstrap draws.
-
-    Days, where there are enough; else parts of a day, long against the intraday horizon.
-    """
-    for width in (DAY_US, 4 * HOUR_US):
-        if len(blocks(judged.as_of_us, width)) >= GOOD_BLOCKS:
-            return width
-    return 2 * HOUR_US
-
-
-def upper(differences: Floats, judged: Judged, seed: int) -> float:
-    """Upper bound of the mean difference, by drawing whole blocks of time."""
-    rows = blocks(judged.as_of_us, block_width(judged))
-    sums = np.array([differences[each].sum() for each in rows])
-    counts = np.array([len(each) for each in rows], dtype=np.float64)
-    drawn = np.random.default_rng(seed).integers(0, len(rows), (N_DRAWS, len(rows)))
-    return float(np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), 1 - ALPHA))
-
-
-def _verdict(checks: list[Check]) -> Verdict:
+def verdict_of(checks: Sequence[Check], accepted: str | None = None) -> Verdict:
+    """The worst of them."""
     said = {check.says for check in checks}
     worst: Say = "FAIL" if "FAIL" in said else "WARN" if "WARN" in said else "PASS"
-    return Verdict(worst, tuple(checks))
+    return Verdict(worst, tuple(checks), accepted)
 
 
-def _at_least(name: str, value: float, least: float, good: float = 0.0) -> Check:
-    says: Say = "FAIL" if value < least else "WARN" if value < good else "PASS"
-    return Check(name, says, value, f"at least {good if says == 'WARN' else least:g}")
+def at_least(name: str, value: float, least: float) -> Check:
+    """FAIL below `least`."""
+    return Check(name, "FAIL" if value < least else "PASS", value, f"at least {least:g}")
 
 
-def _below(name: str, value: float, limit: float) -> Check:
-    return Check(name, "PASS" if value < limit else "FAIL", value, f"under {limit:g}")
+def at_most(
+    name: str, value: float | None, most: float, *, warn: float | None = None, note: str = ""
+) -> Check:
+    """FAIL above `most`, WARN above `warn`; a value that is not defined passes."""
+    says: Say = "PASS"
+    limit = most if warn is None else warn
+    if value is not None and value > most:
+        says, limit = "FAIL", most
+    elif value is not None and value > limit:
+        says = "WARN"
+    return Check(name, says, value, f"at most {limit:g}", note)
 
 
-def _above(name: str, value: float, limit: float) -> Check:
-    return Check(name, "PASS" if value > limit else "FAIL", value, f"over {limit:g}")
+def read_gates(file: Path) -> Gates:
+    """Thresholds from a TOML or JSON file, the rest by default.
+
+    Raises
+    ------
+    ValueError
+        It is not such a file, or names no gate; says the ones there are.
+    """
+    raw = file.read_bytes()
+    try:
+        if file.suffix == ".toml":
+            return msgspec.toml.decode(raw, type=Gates)
+        return msgspec.json.decode(raw, type=Gates)
+    except msgspec.DecodeError as error:
+        known: Mapping[str, object] = msgspec.structs.asdict(Gates())
+        raise ValueError(f"{file}: {error}; expected some of {', '.join(known)}") from None
 
 
-def _warn(name: str, value: float, limit: float) -> Check:
-    return Check(name, "PASS" if value <= limit else "WARN", value, f"at most {limit:g}")
+def _told(check: Check) -> str:
+    got = "none" if check.value is None else f"{check.value:.4g}"
+    return f"{check.name}: expected {check.expected}, got {got}" + (
+        f" ({check.note})" if check.note else ""
+    )

@@ -27,6 +27,7 @@ from stream.events import micros
 from stream.scoring.policy import Policy
 from stream.sentiment.judge import NO_MODEL
 from training.accounting import Account, accounts, less_empty
+from training.quality import NewsFacts
 from training.served import Vector, served
 from training.stored import ACTIONS, CLOCK, INSTRUMENTS, SENTIMENT, TAPES, Source, Stored
 from training.traded import Traded, traded
@@ -97,6 +98,32 @@ class History:
             f"{NO_MODEL}:%",
         )
         return None if found is None else str(found)
+
+    def news_facts(self, sentiment_model: str | None) -> NewsFacts:
+        """Stored articles, and what the model says of them."""
+        columns = "count(*), count(*) FILTER (WHERE btrim(headline) = '' AND btrim(body) = '')"
+        news = self._connection.execute(
+            f"SELECT {columns} FROM news WHERE status <> 'retracted'"
+        ).fetchone()
+        columns = (
+            "count(*), count(*) FILTER (WHERE positive = negative), "
+            "count(*) FILTER (WHERE neutral >= greatest(positive, negative))"
+        )
+        scores = self._connection.execute(
+            f"SELECT {columns} FROM sentiments WHERE status <> 'retracted' AND model = %s",
+            [sentiment_model],
+        ).fetchone()
+        assert news is not None
+        assert scores is not None
+        return NewsFacts(
+            articles=news[0], textless=news[1],
+            scored=scores[0], zero=scores[1], neutral=scores[2],
+        )  # fmt: skip
+
+    def sectors(self) -> dict[str, str]:
+        """The sector of each symbol that has one."""
+        query = "SELECT symbol, sector FROM instruments WHERE sector <> ''"
+        return dict(self._connection.execute(query).fetchall())
 
     def partitions(self) -> Iterator[tuple[int, Iterator[Stored]]]:
         """Each partition of the tape with its events; read one to its end before the next."""

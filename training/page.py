@@ -10,7 +10,9 @@ from plotly.offline import get_plotlyjs
 
 _STYLE = (
     "body{font:15px system-ui;max-width:60em;margin:2em auto;padding:0 1em}"
-    "td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}table{margin:1em 0}"
+    "td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}"
+    "table{margin:1em 0;border-collapse:collapse}pre{white-space:pre-wrap}"
+    ".PASS{color:#1a7f37}.WARN{color:#9a6700}.FAIL{color:#cf222e;font-weight:bold}"
 )
 
 
@@ -27,19 +29,44 @@ def heading(text: str, level: int = 2) -> str:
     return f"<h{level}>{escape(text)}</h{level}>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts."""
+def paragraph(text: str) -> str:
+    """A paragraph."""
+    return f"<p>{escape(text)}</p>"
+
+
+def command(text: str) -> str:
+    """What to type."""
+    return f"<pre>{escape(text)}</pre>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None = None) -> str:
+    """A table of texts.
+
+    Parameters
+    ----------
+    marked : the column whose words PASS, WARN and FAIL colour.
+    """
 
     def line(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-    return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+    def coloured(cells: Sequence[str]) -> str:
+        told = line(cells, "td")
+        if marked is None:
+            return told
+        word = escape(cells[marked])
+        return told.replace(f"<td>{word}</td>", f'<td class="{word}">{word}</td>', 1)
+
+    return f"<table>{line(head, 'th')}{''.join(map(coloured, rows))}</table>"
 
 
-def figure(drawn: go.Figure, title: str, x: str, y: str) -> str:
+def figure(drawn: go.Figure, title: str, x: str, y: str, height: int = 400) -> str:
     """A figure with its title and the names of its axes."""
-    drawn.update_layout(title=title, xaxis_title=x, yaxis_title=y, height=400)
-    return str(drawn.to_html(full_html=False, include_plotlyjs=False))
+    drawn.update_layout(
+        title=title, xaxis_title=x, yaxis_title=y, height=height, margin={"t": 60, "b": 60}
+    )
+    plain = {"displayModeBar": False}
+    return str(drawn.to_html(full_html=False, include_plotlyjs=False, config=plain))
 
 
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:

@@ -1,185 +1,162 @@
-"""A training run as one HTML page: the gates first, then what they were judged on."""
+"""A judged model as one HTML page: the gates first, then what they were judged on."""
 
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 
-from models.artifact import CLASSES, Artifact
-from models.explain import importances
+from models.artifact import Artifact
+from models.scorer import ArtifactScorer
 from stream.events import moment
-from training.evaluate import Judged, confusion, days, pearson, ranks
+from training import page, patterns
+from training.ablation import Ablation
+from training.evidence import Evidence
+from training.figures import (
+    drawn_confusion,
+    drawn_deciles,
+    drawn_equity,
+    drawn_ic,
+    drawn_precision,
+    drawn_reliability,
+    drawn_roc,
+)
 from training.gates import Verdict
-from training.labels import Floats
-from training.page import confusion as confusion_figure
-from training.page import figure, heading, page, reliability, table
+from training.influence import drawn_dependence, drawn_influence, influence
+from training.page import heading, paragraph, table
 from training.rows import TrainingTable
-from training.splits import Rows
-from training.train import Trained
+from training.skill import horizon_sessions
 
-_BINS = 10
-_SHOWN = 25  # features
-_SMOOTH = 20  # days
-_POINTS = 200  # of a curve
+_MISSING = 10  # features shown
 _SAYS = {
     "PASS": "It may serve.",
-    "WARN": "It may serve, with doubts.",
-    "FAIL": "It was refused: it was not stored.",
+    "WARN": "It may serve beside the champion: there are doubts.",
+    "FAIL": "It is refused.",
 }
 
 
-def html_report(trained: Trained, rows: TrainingTable, command: str) -> str:
-    """The page of one run.
+def html_report(evidence: Evidence, command: str) -> str:
+    """The page of one judged model.
 
     Parameters
     ----------
-    rows : what it was trained and judged on.
-    command : that makes the same model from the same history.
+    command : that gives the same page from the same history.
     """
-    artifact, verdict, judged = trained
+    artifact, judged, rows = evidence.artifact, evidence.judged, evidence.rows
     parts = [
-        f"<p><b>{verdict.says}</b>. {_SAYS[verdict.says]}</p>",
-        _gates(verdict),
+        *_verdict(evidence.verdict),
         heading("Made from"),
-        table(("", ""), _made_from(artifact, rows, judged)),
-        heading("Rows left out"),
-        table(("why", "rows"), ((why, f"{n:,}") for why, n in rows.counts.items())),
+        table(("", ""), _made_from(evidence)),
         heading("On the judge blocks"),
-        table(("metric", ""), _metrics(artifact)),
-        _confusion(judged),
-        _reliability(judged),
-        _operating(judged),
-        _deciles(judged),
-        _daily(judged),
-        heading("By symbol"),
-        table(("symbol", "rows", "accuracy", "rank IC"), _by_symbol(judged)),
-        _importances(artifact),
+        drawn_confusion(judged),
+        drawn_roc(judged),
+        drawn_precision(judged),
+        drawn_reliability(judged),
+        drawn_ic(judged),
+        drawn_deciles(judged),
+        drawn_equity(judged, horizon_sessions(rows.rule)),
+        table(("metric, printed and not judged", ""), _metrics(evidence)),
+        heading("Does sentiment help?"),
+        *_ablation(evidence.ablation),
+        heading("What the features do"),
+        *_features(artifact, rows, evidence),
+        heading("Where it errs"),
+        *_patterns(evidence),
+        heading("Data"),
+        table(("why rows were left out", "rows"), _counted(rows)),
+        table(("most often missing", "share of rows"), _missing(rows)),
+        heading("Tried"),
+        table(("models", ""), ((what, f"{n:,}") for what, n in evidence.trials.items())),
         heading("The same again"),
-        table(("command",), [(command,)]),
+        page.command(command),
     ]
-    return page(f"Model {artifact.version}", parts)
+    return page.page(f"Model {artifact.version}", parts)
 
 
-def _gates(verdict: Verdict) -> str:
-    return table(("gate", "says", "got", "expected"), (
-        (each.name, each.says, f"{each.value:.4g}", each.expected) for each in verdict.checks
-    ))  # fmt: skip
-
-
-def _metrics(artifact: Artifact) -> list[tuple[str, str]]:
-    return [
-        (name, "none" if value is None else f"{value:.4g}")
-        for name, value in artifact.metrics.items()
-    ]
-
-
-def _made_from(artifact: Artifact, rows: TrainingTable, judged: Judged) -> list[tuple[str, str]]:
-    span = " to ".join(
-        f"{moment(us):%Y-%m-%d %H:%M}"
-        for us in (artifact.trained_from_us, artifact.trained_until_us)
+def _verdict(verdict: Verdict) -> list[str]:
+    parts = [f"<p><b>{verdict.says}</b>. {_SAYS[verdict.says]}</p>"]
+    if verdict.accepted is not None:
+        parts.append(paragraph(f"What looks too good was accepted: {verdict.accepted}"))
+    lines = (
+        (each.name, each.says, _number(each.value), each.expected, each.note)
+        for each in verdict.checks
     )
+    return [*parts, table(("gate", "says", "got", "expected", ""), lines, marked=1)]
+
+
+def _made_from(evidence: Evidence) -> list[tuple[str, str]]:
+    artifact, judged = evidence.artifact, evidence.judged
+    span = _span(artifact.trained_from_us, artifact.trained_until_us)
     return [
         ("feature set", f"{artifact.feature_set}, version {artifact.feature_set_version}"),
         ("sentiment model", artifact.sentiment_model or "none: no scores in the history"),
         ("horizon", artifact.horizon),
         ("the newest fold learnt from", f"{artifact.n_rows:,} rows, {span} UTC"),
-        ("labelled rows", f"{len(rows):,}"),
-        ("judged rows", f"{len(judged.y):,}, from {moment(int(judged.as_of_us[0])):%Y-%m-%d} on"),
+        ("labelled rows", f"{len(evidence.rows):,}"),
+        (
+            "judged rows",
+            f"{len(judged.y):,}, {_span(judged.as_of_us.min(), judged.as_of_us.max())} UTC",
+        ),
         ("acts from a confidence of", f"{artifact.threshold:.3f}"),
         ("trust in its scores", f"{artifact.calibration.scale:.3f} of 1"),
         ("seed", str(artifact.seed)),
         ("code", artifact.code_revision),
         ("wheels", ", ".join(f"{name} {version}" for name, version in artifact.wheels.items())),
-    ]  # fmt: skip
-
-
-def _confusion(judged: Judged) -> str:
-    counts = confusion(judged.y, judged.p.argmax(axis=1)).astype(int)
-    return confusion_figure(counts.tolist(), CLASSES)
-
-
-def _reliability(judged: Judged) -> str:
-    top, right = judged.p.max(axis=1), judged.p.argmax(axis=1) == judged.y
-    bins = _tenths(top)
-    return reliability(
-        [float(top[b].mean()) for b in bins],
-        [float(right[b].mean()) for b in bins],
-        [len(b) for b in bins],
-    )
-
-
-def _tenths(values: Floats) -> list[Rows]:
-    """Row numbers of about ten groups from the lowest values to the highest; equals together."""
-    edges = np.unique(np.quantile(values, np.arange(1, _BINS) / _BINS))
-    group = np.searchsorted(edges, values, side="right")
-    return [np.flatnonzero(group == each) for each in np.unique(group)]
-
-
-def _operating(judged: Judged) -> str:
-    """ROC of each side against the rest."""
-    drawn = go.Figure()
-    drawn.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="chance", line={"dash": "dot"})
-    for side in (0, 2):
-        order = np.argsort(-judged.p[:, side], kind="stable")
-        is_it = (judged.y == side)[order]
-        told_apart = np.append(np.diff(judged.p[order, side]) != 0.0, True)
-        hits = np.append(0.0, np.cumsum(is_it)[told_apart] / max(1, is_it.sum()))
-        false = np.append(0.0, np.cumsum(~is_it)[told_apart] / max(1, (~is_it).sum()))
-        area = float(np.trapezoid(hits, false))
-        shown = np.unique(np.linspace(0, len(hits) - 1, _POINTS).astype(int))
-        drawn.add_scatter(
-            x=false[shown], y=hits[shown], mode="lines", name=f"{CLASSES[side]}, area {area:.3f}"
-        )
-    return figure(drawn, "ROC of each side against the rest", "false alarms", "found")
-
-
-def _deciles(judged: Judged) -> str:
-    """What followed, by tenths of the score; the bars' lines are two standard errors."""
-    bps = [1e4 * judged.forward_return[tenth] for tenth in _tenths(judged.score)]
-    drawn = go.Figure(
-        go.Bar(
-            x=list(range(1, len(bps) + 1)),
-            y=[each.mean() for each in bps],
-            error_y={"array": [2 * each.std() / len(each) ** 0.5 for each in bps]},
-        )
-    )
-    return figure(drawn, "Mean return by tenths of the score", "lowest first", "bp")
-
-
-def _daily(judged: Judged) -> str:
-    """Of the days on which scores and returns differ."""
-    of_day = [
-        (moment(int(judged.as_of_us[day[0]])).date(), ic)
-        for day in days(judged.as_of_us)
-        if np.isfinite(ic := _rank_ic(judged.score[day], judged.forward_return[day]))
     ]
-    when, ics = [day for day, _ in of_day], np.array([ic for _, ic in of_day])
-    drawn = go.Figure(go.Bar(x=when, y=ics, name="day"))
-    if len(ics) >= _SMOOTH:
-        mean = np.convolve(ics, np.ones(_SMOOTH) / _SMOOTH, "valid")
-        drawn.add_scatter(x=when[_SMOOTH - 1 :], y=mean, mode="lines", name=f"mean of {_SMOOTH}")
-    return figure(drawn, "Rank IC by day", "", "rank IC")
 
 
-def _by_symbol(judged: Judged) -> list[tuple[str, str, str, str]]:
-    found = []
-    for symbol in np.unique(judged.symbol):
-        own = judged.symbol == symbol
-        right = (judged.p[own].argmax(axis=1) == judged.y[own]).mean()
-        ic = _rank_ic(judged.score[own], judged.forward_return[own])
-        told = f"{ic:.3f}" if np.isfinite(ic) else "none"
-        found.append((str(symbol), f"{own.sum():,}", f"{right:.3f}", told))
-    return found
+def _metrics(evidence: Evidence) -> list[tuple[str, str]]:
+    found = {**evidence.metrics, **evidence.cost}
+    return [(name.replace("_", " "), _number(value)) for name, value in found.items()]
 
 
-def _rank_ic(score: Floats, forward_return: Floats) -> float:
-    return pearson(ranks(score), ranks(forward_return))
+def _ablation(found: Ablation | None) -> list[str]:
+    if found is None:
+        why = "Not asked here: there was no news, or a stored model was judged, which has no rival."
+        return [paragraph(why)]
+    head = ("from", "log-loss gained on climatology (90 %)", "daily IC (90 %)")
+    lines = ((each.name, str(each.gained), str(each.daily_ic)) for each in found.lines)
+    return [
+        f"<p><b>{found.sentence}</b></p>",
+        table(head, lines),
+        paragraph("Each was fitted anew on the same folds; shuffled: whole days within a symbol."),
+    ]
 
 
-def _importances(artifact: Artifact) -> str:
-    """Shares of what moves the members that tell the direction."""
-    share = np.array(importances(artifact))
-    most = np.argsort(-share, kind="stable")[:_SHOWN][::-1]
-    names = [artifact.feature_names[i] for i in most]
-    drawn = go.Figure(go.Bar(x=share[most], y=names, orientation="h"))
-    return figure(drawn, f"The {_SHOWN} features that move the most", "share", "")
+def _features(artifact: Artifact, rows: TrainingTable, evidence: Evidence) -> list[str]:
+    scorer = ArtifactScorer(artifact)
+    newest = evidence.judged.fold == evidence.judged.fold.max()
+    x = rows.x[evidence.judged.row[newest]]
+    found = influence(scorer, artifact.feature_names, x, artifact.seed)
+    return [drawn_influence(found), drawn_dependence(scorer, found, x, artifact.seed)]
+
+
+def _patterns(evidence: Evidence) -> list[str]:
+    judged = evidence.judged
+    news, by_news = patterns.by_news(judged, evidence.rows)
+    found = {
+        "symbol": patterns.by_symbol(judged),
+        "sector": patterns.by_sector(judged, evidence.sectors),
+        "hour, UTC": patterns.by_hour(judged),
+        news: by_news,
+    }
+    _, *head = patterns.HEAD
+    return [table((what, *head), lines) for what, lines in found.items() if lines]
+
+
+def _counted(rows: TrainingTable) -> list[tuple[str, str]]:
+    return [(why, f"{n:,}") for why, n in rows.counts.items()] or [("none", "0")]
+
+
+def _missing(rows: TrainingTable) -> list[tuple[str, str]]:
+    share = np.isnan(rows.x).mean(axis=0)
+    most = np.argsort(-share, kind="stable")[:_MISSING]
+    return [(rows.feature_names[i], f"{share[i]:.1%}") for i in most]
+
+
+def _span(first_us: int, last_us: int) -> str:
+    return " to ".join(f"{moment(int(us)):%Y-%m-%d %H:%M}" for us in (first_us, last_us))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"

@@ -12,16 +12,22 @@ from typing import Any
 import msgspec
 import structlog
 
+from models.artifact import Artifact, ArtifactError, fits
 from models.registry import Registry
-from stream.errors import Unavailable
+from models.scorer import ArtifactScorer
+from stream.errors import Refused, Unavailable
 from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
-from training.history import open_history
+from training.evidence import Evidence
+from training.gates import Gates
+from training.history import History, open_history
 from training.label_rules import label_rule
+from training.latency import served_cost
 from training.learners.lightgbm import LightGBM
+from training.quality import quality
 from training.replay import replay
 from training.rows import TrainingTable
-from training.train import Chooser, Trained, train_model, untuned
+from training.train import Chooser, Progress, train_model, untuned
 
 log = structlog.get_logger()
 
@@ -53,8 +59,12 @@ def retrain(
     actor: str,
     horizon: str | None = None,
     chooser: Chooser = untuned(LightGBM()),  # noqa: B008 - frozen
+    gates: Gates = Gates(),  # noqa: B008 - frozen
+    accepted: str | None = None,
+    short_history: bool = False,
+    ablate: bool = False,
     progress: Callable[[str, float], None] = lambda step, share: None,
-    judged: Callable[[Trained, TrainingTable], None] = lambda trained, rows: None,
+    judged: Callable[[Evidence], None] = lambda evidence: None,
     num_threads: int = 1,
 ) -> RetrainResult:
     """Train on what `schema` holds, judge, store and, if asked to, make it champion.
@@ -63,15 +73,20 @@ def retrain(
     ----------
     horizon : of the labels and the signals; None: the feature set's default.
     chooser : how to fit each fold, from its fit rows alone.
+    accepted : why what looks too good is to be believed; kept in the verdict.
+    short_history : whether a model may become champion whose only doubt is want of history.
+    ablate : whether to train the variants that tell what sentiment adds.
     judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
     ------
     TrainingRefused
         There is too little to learn from, the labels could not have been traded, or a gate says
-        FAIL; nothing is stored.
+        FAIL: nothing is stored. Or it was to be champion and a gate says WARN: it is stored, and
+        may serve beside the champion.
     Unavailable, Refused
-        The database does not answer, or has no tables; the feature set has no such horizon.
+        The database does not answer, or has no tables; the feature set has no such horizon; the
+        champion is damaged.
     """
     rule = label_rule(policy.feature_set, horizon)
     if not rule.tradable:
@@ -79,40 +94,58 @@ def retrain(
             f"horizon {rule.horizon}: expected an entry after as_of, got the close before it, at "
             "which nobody could have traded; it is for comparison with published figures alone"
         )
+    registry = Registry(dsn, schema)
     with open_history(dsn, schema, policy.tape) as history:
-        total = history.n_events()
-        if total == 0:
-            raise TrainingRefused(
-                f"schema {schema}: expected stored history, got no {policy.tape} and no clock; "
-                "load a dataset or let the archive run first"
-            )
-
-        def applied(n: int) -> None:
-            progress(f"replaying {n:,} of {total:,} events", min(1.0, n / total) * _REPLAY_SHARE)
-
-        applied(0)
-        model = history.sentiment_model()
-        rows = replay(history.partitions(), policy, model, horizon=horizon, applied=applied)
-    log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
+        rows = replayed(history, policy, history.sentiment_model(), rule.horizon,
+                        lambda step, share: progress(step, share * _REPLAY_SHARE))  # fmt: skip
+        news, sectors = history.news_facts(rows.sentiment_model), history.sectors()
+        n_models = history.n_models()
+    names = policy.features.news_names
+    champion = champion_of(registry, rows)
     trained = train_model(
         rows,
         seed=seed,
         chooser=chooser,
+        gates=gates,
+        news_names=names,
+        champion=None if champion is None else ArtifactScorer(champion),
+        quality=quality(rows, news, names, champion, gates),
+        accepted=accepted,
+        ablate=ablate,
         num_threads=num_threads,
         code_revision=code_revision(),
         wheels=_wheels(),
         progress=lambda step, share: progress(step, _REPLAY_SHARE + share * (1 - _REPLAY_SHARE)),
     )
-    judged(trained, rows)
     verdict, artifact = trained.verdict, trained.artifact
+    cost = served_cost(artifact, rows.x[trained.judged.row])
     log.info("judged", version=artifact.version, verdict=verdict.says, reason=verdict.reason)
+    judged(
+        Evidence(
+            artifact=artifact,
+            verdict=verdict,
+            judged=trained.judged,
+            rows=rows,
+            ablation=trained.ablation,
+            metrics=artifact.metrics,
+            trials={"models fitted in this run": trained.fits, "models stored before it": n_models},
+            sectors=sectors,
+            cost=cost,
+        )
+    )
     if verdict.says == "FAIL":
         raise TrainingRefused(verdict.reason)
     try:
-        registry = Registry(dsn, schema)
         registry.save(artifact, msgspec.to_builtins(verdict))
+        if promote and not verdict.may_lead(short_history=short_history):
+            raise TrainingRefused(
+                f"{artifact.version} is stored, and not champion: {verdict.reason}; expected PASS "
+                "(it may serve beside the champion, or be promoted by hand: tapewire models "
+                "promote)"
+            )
         if promote:
-            registry.promote(ALIAS, artifact.version, actor, f"retrain: {verdict.says}")
+            reason = f"retrain: {verdict.says} {verdict.reason}".strip()
+            registry.promote(ALIAS, artifact.version, actor, reason)
     except ConnectionError as error:
         raise Unavailable(str(error)) from error
     return RetrainResult(
@@ -123,6 +156,56 @@ def retrain(
         metrics=dict(artifact.metrics),
         counts=dict(rows.counts),
     )
+
+
+def replayed(
+    history: History,
+    policy: Policy,
+    sentiment_model: str | None,
+    horizon: str,
+    progress: Progress,
+) -> TrainingTable:
+    """The labelled rows of all that is stored; TrainingRefused where nothing is."""
+    total = history.n_events()
+    if total == 0:
+        raise TrainingRefused(
+            f"schema {history.schema}: expected stored history, got no {policy.tape} and no "
+            "clock; load a dataset or let the archive run first"
+        )
+
+    def applied(n: int) -> None:
+        progress(f"replaying {n:,} of {total:,} events", min(1.0, n / total))
+
+    applied(0)
+    rows = replay(history.partitions(), policy, sentiment_model, horizon=horizon, applied=applied)
+    log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
+    return rows
+
+
+def champion_of(registry: Registry, rows: TrainingTable) -> Artifact | None:
+    """The champion, if it scores such rows and foresees as far; else there is no comparison.
+
+    Raises
+    ------
+    Unavailable, Refused
+        The registry does not answer, or the champion is damaged.
+    """
+    try:
+        version, _ = registry.current(ALIAS)
+        if version is None:
+            return None
+        artifact = registry.load(version)
+    except ConnectionError as error:
+        raise Unavailable(str(error)) from error
+    except ArtifactError as error:
+        raise Refused(f"champion: {error}") from error
+    differs = fits(artifact, rows.feature_set, rows.feature_set_version, rows.feature_names)
+    if differs is None and artifact.horizon != rows.rule.horizon:
+        differs = f"expected horizon {rows.rule.horizon}, got {artifact.horizon}"
+    if differs is not None:
+        log.warning("champion not compared", version=version, why=differs)
+        return None
+    return artifact
 
 
 def _wheels() -> dict[str, str]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.artifact import Artifact, Reference, with_version
+from models.artifact import CLASSES, Artifact, Reference, with_version
+from models.scorer import Scorer
+from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
+from training.as_served import SHARE, newer
 from training.errors import TrainingRefused
-from training.evaluate import Judged, metrics
 from training.fit import Fitted, fit_fold, threshold_of
-from training.gates import MIN_ROWS, Verdict, judge
+from training.gates import Check, Gates, Verdict
+from training.judge import judge
+from training.judged import Judged, metrics
 from training.labels import Floats
 from training.learners.learner import Learner
 from training.learners.lightgbm import LightGBM
 from training.learners.recipe import Recipe
 from training.prototypes import prototypes
 from training.rows import TrainingTable
-from training.splits import Fold, SplitRule, walk_forward
+from training.splits import Fold, Rows, SplitRule, walk_forward
 
 QUANTILES = ("0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999")
 
@@ -35,11 +40,16 @@ def untuned(learner: Learner) -> Chooser:
 
 
 class Trained(NamedTuple):
-    """The newest fold's artifact, judged on the judge blocks of all folds."""
+    """The newest fold's artifact, judged on the judge blocks of all folds.
+
+    ablation : where it was asked for and there was news. fits : how often a model was fitted.
+    """
 
     artifact: Artifact
     verdict: Verdict
     judged: Judged
+    ablation: Ablation | None
+    fits: int
 
 
 def train_model(
@@ -47,6 +57,12 @@ def train_model(
     *,
     seed: int,
     chooser: Chooser = untuned(LightGBM()),  # noqa: B008 - frozen
+    gates: Gates = Gates(),  # noqa: B008 - frozen
+    news_names: Collection[str] = (),
+    champion: Scorer | None = None,
+    quality: Sequence[Check] = (),
+    accepted: str | None = None,
+    ablate: bool = False,
     num_threads: int = 2,
     code_revision: str = "unknown",
     wheels: Mapping[str, str] | None = None,
@@ -58,51 +74,82 @@ def train_model(
     Parameters
     ----------
     chooser : how to fit each fold, from its fit rows alone.
+    news_names : the features that news changes; a model without them is a rival.
+    champion : another rival, on the judged rows that are newer than what it learnt from.
+    quality, accepted : as `judge` takes them.
+    ablate : whether to fit the other variants of the ablation too.
 
     Raises
     ------
     TrainingRefused
         There is nothing to learn from: too few rows, one class, or no feature that varies.
     """
-    _check(rows)
+    _check(rows, gates)
     folds, purged = walk_forward(
         rows.as_of_us, rows.exit_us, split or SplitRule(), embargo_us=rows.rule.horizon_us
     )
-    parts, n_trials = [], 0
+    tables = {BOTH: rows}
+    prices = priced(rows, news_names)
+    if prices is not None:
+        tables[PRICES] = prices
+        if ablate:
+            tables |= others(rows, news_names, seed)
+    parts: dict[str, list[Judged]] = {name: [] for name in tables}
+    models: dict[str, Fitted] = {}
+    n_trials, n_fits = 0, len(folds) * len(tables)
     for i, fold in enumerate(folds):
-        progress(f"fold {i + 1} of {len(folds)}", i / len(folds))
         _check_fold(rows, fold)
-        fit = rows.take(fold.fit)
-        recipe, n = chooser(fit, i, len(folds))
+        recipe, n = chooser(rows.take(fold.fit), i, len(folds))
         n_trials += n
-        label = f"fold {i + 1}"
-        fitted = fit_fold(
-            fit, rows.take(fold.tune), recipe, label=label, seed=seed, num_threads=num_threads
-        )
-        parts.append(_judged(rows.take(fold.judge), fitted))
+        for j, (name, table) in enumerate(tables.items()):
+            label = f"fold {i + 1}"
+            progress(f"{label} of {len(folds)}: {name}", (i * len(tables) + j) / n_fits)
+            models[name] = fit_fold(
+                table.take(fold.fit), table.take(fold.tune), recipe,
+                label=label, seed=seed, num_threads=num_threads,
+            )  # fmt: skip
+            parts[name].append(_judged(table, fold.judge, i, models[name]))
+    newest = models[BOTH]
+    threshold = threshold_of(newest, rows.take(fold.choose))
     progress("judging", 1.0)
-    judged = Judged.joined(parts)
-    threshold = threshold_of(fitted, rows.take(fold.choose))
-    verdict = judge(judged, len(rows), threshold.pays, seed=seed)
-    found = metrics(judged) | {
+    found = {name: Judged.joined(each) for name, each in parts.items()}
+    judged = found[BOTH]
+    if prices is not None:
+        judged = replace(judged, price_only=found[PRICES].p)
+    if champion is not None:
+        judged = replace(judged, champion=newer(champion, rows, judged.row))
+    verdict = judge(
+        judged,
+        rows.rule,
+        gates,
+        n_rows=len(rows),
+        threshold_found=threshold.pays,
+        quality=quality,
+        beside_champion=champion is not None,
+        accepted=accepted,
+        seed=seed,
+    )
+    numbers = metrics(judged, rows.rule) | {
         "n_purged": float(purged),
         "n_trials": float(n_trials),
-        "scale": fitted.calibration.scale,
-        "calibration_days": fitted.n_days,
+        "scale": newest.calibration.scale,
+        "calibration_days": newest.n_days,
         "coverage": threshold.coverage,
     }
+    numbers |= {SHARE.format(name): float(p) for name, p in zip(CLASSES, newest.prior, strict=True)}
     artifact = _artifact(
-        rows, fold, recipe, fitted, threshold.confidence, found, seed, code_revision,
+        rows, fold, recipe, newest, threshold.confidence, numbers, seed, code_revision,
         wheels or {},
     )  # fmt: skip
-    return Trained(artifact, verdict, judged)
+    helps = ablation(found, rows.rule, seed) if prices is not None and ablate else None
+    return Trained(artifact, verdict, judged, helps, n_fits + n_trials)
 
 
-def _check(rows: TrainingTable) -> None:
-    if len(rows) < MIN_ROWS:
+def _check(rows: TrainingTable, gates: Gates) -> None:
+    if len(rows) < gates.min_rows:
         left = ", ".join(f"{count:,} {reason}" for reason, count in rows.counts.items())
         raise TrainingRefused(
-            f"expected at least {MIN_ROWS:,} labelled rows, got {len(rows):,}"
+            f"expected at least {gates.min_rows:,} labelled rows, got {len(rows):,}"
             + (f" (left out: {left})" if left else "")
             + "; load more history"
         )
@@ -135,16 +182,24 @@ def _varying(x: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return varying
 
 
-def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:
-    p, expected = fitted.predict(rows.x)
+def _judged(rows: TrainingTable, block: Rows, fold: int, fitted: Fitted) -> Judged:
+    part = rows.take(block)
+    p, expected = fitted.predict(part.x)
+    unasked = np.full((len(part), 3), np.nan)
     return Judged(
-        symbol=rows.symbol,
-        as_of_us=rows.as_of_us,
-        y=rows.y,
+        row=block,
+        fold=np.full(len(part), fold),
+        symbol=part.symbol,
+        as_of_us=part.as_of_us,
+        entry_us=part.entry_us,
+        y=part.y,
         p=p,
-        baseline=np.tile(fitted.prior, (len(rows), 1)),
+        baseline=np.tile(fitted.prior, (len(part), 1)),
+        price_only=unasked,
+        champion=unasked,
         expected=expected,
-        forward_return=rows.forward_return,
+        forward_return=part.forward_return,
+        cost=part.cost,
     )
 
 

@@ -26,6 +26,7 @@ from stream.cli import (
     schedule,
     sentiment,
     served,
+    validate,
 )
 from stream.cli.process import exit_code, log_to_stderr
 
@@ -45,6 +46,7 @@ app.command()(run.migrate)
 app.command()(run.load)
 app.command()(look.tail)
 app.command()(learn.retrain)
+app.command()(validate.validate)
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)

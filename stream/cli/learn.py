@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,12 +17,21 @@ from stream.cli.models import announce
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
 from stream.cli.search import LearnerOption, ResumeOption, Search, TuneOption
-from stream.errors import TapewireError
+from stream.errors import Refused, TapewireError
 from stream.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from training.rows import TrainingTable
-    from training.train import Trained
+    from training.evidence import Evidence
+    from training.gates import Gates
+
+GatesOption = Annotated[
+    Path | None,
+    typer.Option("--gates", help="TOML or JSON of thresholds.", exists=True, dir_okay=False),
+]
+AcceptOption = Annotated[
+    str | None,
+    typer.Option("--accept-implausible", help="Why a result too good to be true is believed."),
+]
 
 
 class ModelRefused(TapewireError):
@@ -32,6 +42,9 @@ class ModelRefused(TapewireError):
 
 def retrain(
     promote: Annotated[bool, typer.Option(help="Make it champion if its gates pass.")] = False,
+    short_history: Annotated[
+        bool, typer.Option("--short-history", help="Promote also if only history is wanting.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
     horizon: Annotated[
         str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
@@ -39,17 +52,29 @@ def retrain(
     learner: LearnerOption = "lightgbm",
     tune: TuneOption = None,
     resume: ResumeOption = False,
+    gates: GatesOption = None,
+    accept: AcceptOption = None,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the namespace's stored history, judge, store; exit code 3 when refused.
+
+    A model with doubts (WARN) is stored, but never promoted.
 
     Example: tapewire retrain --promote --report model.html
     """
     settings = read_settings()
     search = Search(learner, tune, resume)
     result = retrain_and_announce(
-        settings, promote=promote, seed=seed, search=search, report=report, horizon=horizon
+        settings,
+        promote=promote,
+        short_history=short_history,
+        seed=seed,
+        horizon=horizon,
+        search=search,
+        gates=gates,
+        accept=accept,
+        report=report,
     )
     print(json.dumps(result) if as_json else _told(result))
 
@@ -60,19 +85,23 @@ def retrain_and_announce(
     promote: bool,
     seed: int,
     search: Search = Search(),  # noqa: B008 - frozen
-    report: Path | None = None,
     horizon: str | None = None,
+    short_history: bool = False,
+    gates: Path | None = None,
+    accept: str | None = None,
+    report: Path | None = None,
 ) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
     from stream.scoring.agent import policy_of
-    from training.errors import TrainingRefused
-    from training.retrain import retrain as train
 
-    if report is not None:
-        with needs("retrain --report", "train"):
+    with needs("retrain", "train"):
+        from training.errors import TrainingRefused
+        from training.retrain import retrain as train
+
+        if report is not None:
             from training.report import html_report
 
-    told: list[tuple[Trained, TrainingTable]] = []
+    told: list[Evidence] = []
     try:
         with step_progress("retrain") as progress:
             result = train(
@@ -84,8 +113,12 @@ def retrain_and_announce(
                 actor=getpass.getuser(),
                 horizon=horizon,
                 chooser=search.chooser(settings, seed, progress),
+                gates=gates_of(gates),
+                accepted=accept,
+                short_history=short_history,
+                ablate=report is not None,
                 progress=progress,
-                judged=lambda *given: told.append(given),
+                judged=told.append,
             )
         if promote:
             announce(settings, "champion")
@@ -93,21 +126,33 @@ def retrain_and_announce(
         raise ModelRefused(f"model refused: {error}") from error
     finally:
         if report is not None:
-            for trained, rows in told:
-                report.write_text(
-                    html_report(trained, rows, _again(settings, seed, horizon, search)), "utf-8"
-                )
+            options = {"--seed": seed, "--horizon": horizon, **search.options, "--gates": gates}
+            given = given_again({**options, "--accept-implausible": accept})
+            again = f"{environment_of(settings)} tapewire retrain {given}"
+            for evidence in told:
+                report.write_text(html_report(evidence, again), "utf-8")
     return {
         "version": result.version,
         "promoted": promote,
         "n_rows": result.n_rows,
         "verdict": result.verdict,
+        "reason": result.reason,
         "metrics": result.metrics,
     }
 
 
-def _again(settings: Settings, seed: int, horizon: str | None, search: Search) -> str:
-    """The command that trains the same on the same history."""
+def gates_of(file: Path | None) -> Gates:
+    """The thresholds, with what the file changes; Refused where it is no such file."""
+    from training.gates import Gates, read_gates
+
+    try:
+        return Gates() if file is None else read_gates(file)
+    except ValueError as error:
+        raise Refused(f"--gates: {error}") from None
+
+
+def environment_of(settings: Settings) -> str:
+    """The settings that a training or a judgement hangs on, as a shell takes them."""
     from stream.scoring.agent import policy_of
 
     given = [
@@ -116,8 +161,16 @@ def _again(settings: Settings, seed: int, horizon: str | None, search: Search) -
         if name == "namespace"
         or policy_of(settings.model_copy(update={name: field.default})) != policy_of(settings)
     ]
-    chosen = "" if horizon is None else f" --horizon {horizon}"
-    return " ".join([*given, f"tapewire retrain --seed {seed}{chosen}{search.again}"])
+    return " ".join(given)
+
+
+def given_again(options: Mapping[str, object]) -> str:
+    """Options as a shell takes them, True for a flag; without those that were not given."""
+    words = []
+    for name, value in options.items():
+        if value is not None:
+            words += [name] if value is True else [name, shlex.quote(str(value))]
+    return " ".join(words)
 
 
 def _told(result: dict[str, Any]) -> str:

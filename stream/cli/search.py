@@ -42,10 +42,12 @@ class Search:
     resume: bool = False
 
     @property
-    def again(self) -> str:
-        """The options that give the same parameters again: of stored trials no more are made."""
-        told = "" if self.learner == "lightgbm" else f" --learner {self.learner}"
-        return told if self.tune is None else f"{told} --tune 0m --resume"
+    def options(self) -> dict[str, object]:
+        """What gives the same parameters again: of stored trials no more are made."""
+        chosen: dict[str, object] = (
+            {} if self.learner == "lightgbm" else {"--learner": self.learner}
+        )
+        return chosen if self.tune is None else {**chosen, "--tune": "0m", "--resume": True}
 
     def chooser(
         self, settings: Settings, seed: int, progress: Callable[[str, float | None], None]

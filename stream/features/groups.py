@@ -23,7 +23,11 @@ class Feature:
 
 @dataclass(frozen=True)
 class Group:
-    """Features and the function that gives their values, in the same order."""
+    """Features and the function that gives their values, in the same order.
+
+    reads_news : they would be other values had there been other news.
+    """
 
     features: tuple[Feature, ...]
     compute: Callable[[View], Values]
+    reads_news: bool = False

@@ -35,7 +35,7 @@ def tone(*windows: Window, base: Window) -> Group:
         Feature(f"sentiment_change_{w.name}", "polarity", base.name, "[-2, 2]", NO_ITEM)
         for w in windows
     ]
-    return Group(tuple(features), compute)
+    return Group(tuple(features), compute, reads_news=True)
 
 
 def decay(*half_lives: Window) -> Group:
@@ -63,6 +63,7 @@ def decay(*half_lives: Window) -> Group:
             for w in half_lives
         ),
         compute,
+        reads_news=True,
     )
 
 
@@ -81,7 +82,7 @@ def attention(*windows: Window, base: Window) -> Group:
     ]
     name = f"news_surprise_{first.name}"
     features.append(Feature(name, f"ratio to {base.name}", base.name, "[0, inf)", NO_ITEM))
-    return Group(tuple(features), compute)
+    return Group(tuple(features), compute, reads_news=True)
 
 
 def texture(window: Window, longest: Window) -> Group:
@@ -132,6 +133,7 @@ def texture(window: Window, longest: Window) -> Group:
             ),
         ),
         compute,
+        reads_news=True,
     )
 
 
@@ -157,6 +159,7 @@ def with_returns(*pairs: tuple[Window, Window]) -> Group:
             for news, market in pairs
         ),
         compute,
+        reads_news=True,
     )
 
 

@@ -40,6 +40,13 @@ class FeatureSet:
         """The features' names, in the vector's order."""
         return tuple(feature.name for feature in self.features)
 
+    @cached_property
+    def news_names(self) -> frozenset[str]:
+        """The features that news changes."""
+        return frozenset(
+            feature.name for group in self.groups if group.reads_news for feature in group.features
+        )
+
     def compute(self, view: View) -> tuple[float | None, ...]:
         """The values, in the order of `names`."""
         out: Values = []

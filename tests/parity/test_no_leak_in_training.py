@@ -37,7 +37,7 @@ def trained(seed, effect, **size):
     events, articles = market(seed, effect, **size)
     model = next(e.event.model for e in events if isinstance(e.event, SentimentScored))
     rows = replay([(0, events)], POLICY, model)
-    return rows, articles, train_model(rows, seed=seed, num_threads=1)
+    return rows, articles, train_model(rows, seed=seed, accepted="planted", num_threads=1)
 
 
 def at_articles(rows, articles, result):
@@ -59,7 +59,7 @@ def test_market_without_an_effect_teaches_nothing_over_twenty_seeds():
     for seed in range(N_QUIET):
         _, _, result = trained(seed, 0.0, **QUIET)
         ics.append(result.artifact.metrics["ic"])
-        refused += result.verdict.says == "FAIL"
+        refused += not result.verdict.may_lead(short_history=True)
     error = np.std(ics, ddof=1) / np.sqrt(N_QUIET)
     assert abs(np.mean(ics)) <= 2 * error, ics
     assert refused >= 18, ics

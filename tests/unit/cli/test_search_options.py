@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.cli.learn import given_again
 from stream.cli.search import Search, seconds
 from stream.errors import Refused
 from stream.settings import Settings
@@ -52,5 +53,6 @@ def test_no_time_is_spent_from_the_beginning(tmp_path: Path) -> None:
 
 
 def test_the_command_again_searches_no_more() -> None:
-    assert Search().again == ""
-    assert Search("linear", "30m").again == " --learner linear --tune 0m --resume"
+    assert given_again(Search().options) == ""
+    again = given_again(Search("linear", "30m").options)
+    assert again == "--learner linear --tune 0m --resume"

@@ -1,25 +1,25 @@
 """Metrics against scikit-learn and scipy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as oracle
 
+from tests.unit.training.judgements import DAY, RULE, make_judged
 from training.evaluate import (
-    Judged,
-    blocks,
+    auc,
     brier,
     calibration_error,
     direction_losses,
     log_losses,
     macro_f1,
     matthews,
-    metrics,
     pearson,
     ranks,
 )
-
-DAY = 86_400_000_000
+from training.judged import metrics, session_returns
 
 
 @pytest.fixture(params=range(3))
@@ -70,21 +70,43 @@ def test_constant_predictions_have_no_correlation_and_mcc():
     y = np.array([0, 1, 2, 1])
     assert np.isnan(pearson(np.ones(4), y.astype(float)))
     assert np.isnan(matthews(y, np.ones(4, dtype=int)))
-    judged = Judged(
-        symbol=np.full(4, "AAA"),
-        as_of_us=np.arange(4),
-        y=y,
-        p=np.full((4, 3), 1 / 3),
-        baseline=np.full((4, 3), 1 / 3),
-        expected=np.zeros(4),
-        forward_return=np.zeros(4),
+    judged = make_judged(n=400)
+    dull = replace(judged, p=np.full((400, 3), 1 / 3), expected=np.zeros(400))
+    found = metrics(dull, RULE)
+    assert [found[name] for name in ("ic", "mcc", "daily_ic_t", "confidence_accuracy")] == [
+        None
+    ] * 4
+
+
+def test_area_under_the_roc_equals_scikit_learn_with_ties(case):
+    p, y = case
+    score = np.round(p[:, 2], 1)
+    assert auc(score, y == 2) == pytest.approx(oracle.roc_auc_score(y == 2, score))
+    assert np.isnan(auc(score, y > 5))
+
+
+def test_printed_metrics_equal_scikit_learn():
+    judged = make_judged(n=2_000)
+    found, outcome = metrics(judged, RULE), 1e4 * judged.forward_return
+    assert found["auc"] == pytest.approx(
+        oracle.roc_auc_score(judged.y, judged.p, multi_class="ovr")
     )
-    assert metrics(judged)["ic"] is None
+    assert found["mse"] == pytest.approx(oracle.mean_squared_error(outcome, judged.expected))
+    assert found["mae"] == pytest.approx(oracle.mean_absolute_error(outcome, judged.expected))
+    assert found["rmse"] == pytest.approx(found["mse"] ** 0.5)
+    assert found["r2"] == pytest.approx(oracle.r2_score(outcome, judged.expected))
+    moved = judged.y != 1
+    assert found["accuracy_direction"] == pytest.approx(
+        oracle.accuracy_score(judged.y[moved] == 2, judged.score[moved] > 0)
+    )
 
 
-def test_blocks_cover_every_row_once_and_never_cross_a_border():
-    as_of = np.sort(np.random.default_rng(0).integers(0, 5 * DAY, 200))
-    found = blocks(as_of, DAY)
-    assert list(np.concatenate(found)) == list(range(200))
-    assert all(len({int(at) // DAY for at in as_of[each]}) == 1 for each in found)
-    assert blocks(as_of[:0], DAY) == []
+def test_signal_weighted_return_is_spread_over_the_rows_of_a_session():
+    judged = make_judged(n=400, n_days=2)
+    returns = session_returns(judged)
+    first = judged.entry_us < DAY
+    score = judged.score[first]
+    pairs = zip(score, judged.forward_return[first], strict=True)
+    naive = sum(s * r - abs(s) * 2e-4 for s, r in pairs)
+    assert returns[0] == pytest.approx(naive / np.abs(score).sum())
+    assert len(returns) == 2

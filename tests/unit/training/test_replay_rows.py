@@ -307,3 +307,32 @@ def test_rows_do_not_hang_on_the_order_of_partitions_or_symbols():
     for column in ("x", "symbol", "as_of_us", "forward_return"):
         expected, got = getattr(table, column), getattr(swapped, column)
         assert np.array_equal(expected, got, equal_nan=column == "x")
+
+
+def test_symbol_with_three_bars_makes_no_rows_and_harms_no_other():
+    """Three minutes of trades, on another partition than its neighbour's hours."""
+    lone = stored([(at, each) for at, each in make_market(3, ("CCC",))])
+    table = replay([(0, stored(make_market())), (1, lone)], policy(), None)
+    alone = table_of(make_market())
+    assert set(table.symbol) == {"AAA", "BBB"}
+    assert np.array_equal(table.x, alone.x, equal_nan=True)
+    assert table.counts["warming up"] == alone.counts["warming up"] + 2
+
+
+def test_hole_in_the_prices_leaves_out_the_rows_that_needed_it():
+    """Ninety minutes are missing: no label reaches over them."""
+    hole = (START + 60 * MINUTE, START + 150 * MINUTE)
+    events = [(at, each) for at, each in make_market(240)
+              if not (isinstance(each, Tick) and hole[0] <= at < hole[1])]  # fmt: skip
+    table = table_of(events)
+    assert table.counts["no exit"] > 0
+    assert ((table.exit_us <= hole[0] + MINUTE) | (table.entry_us > hole[1])).all()
+    assert (table.exit_us - table.entry_us <= 40 * MINUTE).all()
+    assert not np.isnan(table.forward_return).any()
+
+
+def test_label_that_has_not_matured_is_no_row():
+    table = table_of(make_market())
+    last = START + 120 * MINUTE
+    assert table.counts["unmatured"] > 0
+    assert table.exit_us.max() <= last

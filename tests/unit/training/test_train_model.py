@@ -15,7 +15,7 @@ MINUTE = 60_000_000
 NAMES = ("news", "noise", "constant", "never")
 
 
-def make_table(n=4_000, effect=0.6, seed=0, n_days=40, **changes):
+def make_table(n=4_000, effect=0.6, seed=0, n_days=130, **changes):
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(n, len(NAMES)))
     x[draw.random(n) < 0.2, 0] = np.nan
@@ -42,7 +42,7 @@ def make_table(n=4_000, effect=0.6, seed=0, n_days=40, **changes):
 
 @pytest.fixture(scope="module")
 def trained():
-    return train_model(make_table(), seed=0, num_threads=1)
+    return train_model(make_table(), seed=0, num_threads=1, accepted="planted")
 
 
 def test_effect_is_learnt_and_passes(trained):
@@ -53,14 +53,15 @@ def test_effect_is_learnt_and_passes(trained):
 def test_no_effect_is_refused_by_the_gates():
     verdict = train_model(make_table(effect=0.0), seed=0, num_threads=1).verdict
     assert verdict.says == "FAIL"
-    assert "expected under 0" in verdict.reason
+    assert "collapsed" in verdict.reason
 
 
-def test_same_seed_gives_the_same_bytes_and_other_seeds_do_not(trained):
+def test_same_seed_gives_the_same_bytes_and_too_good_a_result_needs_a_reason(trained):
     again = train_model(make_table(), seed=0, num_threads=1)
-    other = train_model(make_table(), seed=1, num_threads=1)
+    assert again.verdict.says == "FAIL"
+    assert all(each.startswith("too good") for each in again.verdict.reason.split("; "))
+    assert (trained.verdict.says, trained.verdict.accepted) == ("PASS", "planted")
     assert to_bytes(again.artifact) == to_bytes(trained.artifact)
-    assert other.artifact.version != trained.artifact.version
 
 
 def test_artifact_scores_as_training_judged(trained):
@@ -164,5 +165,23 @@ def test_progress_names_each_fold():
     train_model(
         make_table(), seed=0, num_threads=1, progress=lambda step, share: told.append((step, share))
     )
-    assert [step for step, _ in told] == ["fold 1 of 3", "fold 2 of 3", "fold 3 of 3", "judging"]
+    folds = [f"fold {i} of 3: prices and sentiment" for i in (1, 2, 3)]
+    assert [step for step, _ in told] == [*folds, "judging"]
     assert told[-1][1] == 1.0
+
+
+def test_champion_is_a_rival_on_rows_newer_than_its_training(trained):
+    rival = ArtifactScorer(trained.artifact)
+    again = train_model(make_table(), seed=1, num_threads=1, champion=rival, accepted="planted")
+    assert again.artifact.version != trained.artifact.version
+    asked = ~np.isnan(again.judged.champion[:, 0])
+    assert again.judged.as_of_us[asked].min() > trained.artifact.trained_until_us
+    assert again.judged.as_of_us[~asked].max() <= trained.artifact.trained_until_us
+    names = [check.name for check in again.verdict.checks if check.says == "WARN"]
+    assert "sessions judged beside the champion" in names
+
+
+def test_news_that_never_came_has_no_rival():
+    found = train_model(make_table(), seed=0, num_threads=1, news_names={"never", "constant"})
+    assert np.isnan(found.judged.price_only).all()
+    assert found.fits == 3
