@@ -11,6 +11,7 @@ import typer
 from stream.cli import (
     backtest,
     cache,
+    dataset,
     demo,
     dlq,
     explain,
@@ -40,6 +41,7 @@ app.command()(run.migrate)
 app.command()(run.load)
 app.command()(look.tail)
 app.command()(learn.retrain)
+app.add_typer(dataset.dataset, name="dataset")
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.cli.again import again
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
 from stream.cli.models import announce
@@ -76,7 +76,10 @@ def retrain_and_announce(
     finally:
         if report is not None:
             for trained, rows in told:
-                report.write_text(html_report(trained, rows, _again(settings, seed)), "utf-8")
+                report.write_text(
+                    html_report(trained, rows, again(settings, "retrain", "--seed", str(seed))),
+                    "utf-8",
+                )
     return {
         "version": result.version,
         "promoted": promote,
@@ -84,19 +87,6 @@ def retrain_and_announce(
         "verdict": result.verdict,
         "metrics": result.metrics,
     }
-
-
-def _again(settings: Settings, seed: int) -> str:
-    """The command that trains the same on the same history."""
-    from stream.scoring.agent import policy_of
-
-    given = [
-        f"TAPEWIRE_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
-        for name, field in Settings.model_fields.items()
-        if name == "namespace"
-        or policy_of(settings.model_copy(update={name: field.default})) != policy_of(settings)
-    ]
-    return " ".join([*given, f"tapewire retrain --seed {seed}"])
 
 
 def _told(result: dict[str, Any]) -> str:
