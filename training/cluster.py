@@ -1,0 +1,134 @@
+"""LightGBM on a Dask cluster: the rows are dealt to its workers, the trees come back.
+
+    rows i, i + k, i + 2k ... ──► worker i ──┐ histograms summed over all workers
+    ...                                      ├──► every worker grows the same trees ──► one model
+
+Each worker finds the bins of some features from its own rows alone, so rows are dealt round and
+not cut by time.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NamedTuple
+
+import lightgbm
+import numpy as np
+from dask import array, delayed
+from distributed import Client
+from lightgbm.dask import DaskLGBMRegressor
+
+from stream.errors import Unavailable
+from training.labels import Floats, Ints
+
+_CONNECT_S = 10
+
+
+class Rows(NamedTuple):
+    """x : (n, f), NaN is missing. target : classes or returns. weight : of each row."""
+
+    x: Floats
+    target: Floats | Ints
+    weight: Floats
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Client]:
+    """A client of the scheduler at `address`, such as tcp://10.0.0.5:8786.
+
+    Raises
+    ------
+    Unavailable
+        Nobody answers there, or no worker is there.
+    """
+    try:
+        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"--dask {address}: expected a Dask scheduler, none answered in {_CONNECT_S} s "
+            f"({type(error).__name__}); start one by dask scheduler, and workers by dask worker"
+        ) from error
+    with client, client.as_current():  # LightGBM asks for the current one
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise Unavailable(f"--dask {address}: expected workers, found none; start dask worker")
+        yield client
+
+
+def boosted(
+    client: Client,
+    parameters: Mapping[str, Any],
+    fit: Rows,
+    tune: Rows,
+    *,
+    rounds: int,
+    stop_after: int,
+) -> lightgbm.Booster:
+    """Trees grown on `fit` by all workers, as many as give the least loss on `tune`.
+
+    Parameters
+    ----------
+    parameters : LightGBM's own names; its `metric` is multi_logloss or l2. All pass through.
+    stop_after : rounds without a better loss on `tune` that end the search. Unlike a local fit it
+        saves no time: the cluster grows all of `rounds`.
+    """
+    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    x, target, weight = (
+        _dealt(client, workers, values) for values in (fit.x, fit.target, fit.weight)
+    )
+    # As a regressor also for classes: the classifier numbers them by what each worker sees.
+    model = DaskLGBMRegressor(client=client, n_estimators=rounds, **parameters)
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.filterwarnings("ignore", r"Parameter \w+ will be ignored")  # threads: Dask's
+        model.fit(x, target, sample_weight=weight)
+    grown = model.booster_
+    best = _best_round(_losses(grown, tune, rounds), stop_after)
+    return lightgbm.Booster(model_str=grown.model_to_string(num_iteration=best))
+
+
+def _dealt(client: Client, workers: list[str], values: Any) -> array.Array:
+    """The rows dealt round to the workers, each holding its own."""
+    k = len(workers)
+    hands = [np.ascontiguousarray(values[i::k]) for i in range(min(k, len(values)))]
+    held = [
+        client.scatter(hand, workers=[worker], direct=True, hash=False)
+        for hand, worker in zip(hands, workers, strict=False)
+    ]
+    return array.concatenate(
+        [
+            array.from_delayed(delayed(future), hand.shape, hand.dtype)
+            for future, hand in zip(held, hands, strict=True)
+        ]
+    )
+
+
+def _losses(grown: lightgbm.Booster, tune: Rows, rounds: int) -> Floats:
+    """The weighted mean loss on `tune` after each round."""
+    raw: Any = 0.0
+    losses = np.empty(min(rounds, grown.current_iteration()))
+    for i in range(len(losses)):
+        raw = raw + grown.predict(tune.x, start_iteration=i, num_iteration=1, raw_score=True)
+        losses[i] = np.average(_loss(raw, tune.target), weights=tune.weight)
+    return losses
+
+
+def _loss(raw: Floats, target: Floats | Ints) -> Floats:
+    if raw.ndim == 1:
+        squared: Floats = (raw - target) ** 2
+        return squared
+    above = raw - raw.max(axis=1, keepdims=True)
+    log_sum: Floats = np.log(np.exp(above).sum(axis=1))
+    return log_sum - above[np.arange(len(raw)), target]
+
+
+def _best_round(losses: Floats, stop_after: int) -> int:
+    """How many rounds early stopping would have kept."""
+    best = 0
+    for i in range(len(losses)):
+        if losses[i] < losses[best]:
+            best = i
+        elif i - best >= stop_after:
+            break
+    return best + 1
