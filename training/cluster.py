@@ -120,7 +120,8 @@ def _loss(raw: Floats, target: Floats | Ints) -> Floats:
         return squared
     above = raw - raw.max(axis=1, keepdims=True)
     log_sum: Floats = np.log(np.exp(above).sum(axis=1))
-    return log_sum - above[np.arange(len(raw)), target]
+    nats: Floats = log_sum - above[np.arange(len(raw)), target]
+    return nats
 
 
 def _best_round(losses: Floats, stop_after: int) -> int:

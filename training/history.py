@@ -117,14 +117,18 @@ class History:
         """How many panes or bars are stored."""
         return int(self._one("SELECT count(*) FROM bars"))
 
-    def sentiment_model(self) -> str | None:
-        """The model that made most of the stored scores; None where no model made one."""
-        found = self._one(
-            "SELECT model FROM sentiments WHERE model <> %s AND model NOT LIKE %s "
-            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1",
-            NO_MODEL,
-            f"{NO_MODEL}:%",
+    def sentiment_model(self, newest: int | None = None) -> str | None:
+        """The model that made most of the stored scores, or of so many of the newest.
+
+        None where no model made one.
+        """
+        where, given = self._where(SENTIMENT)
+        query = (
+            f"SELECT model FROM (SELECT model FROM sentiments WHERE {where} "
+            "AND model <> %s AND model NOT LIKE %s ORDER BY available_at DESC LIMIT %s) AS newest "
+            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"
         )
+        found = self._one(query, *given, NO_MODEL, f"{NO_MODEL}:%", newest)
         return None if found is None else str(found)
 
     def partitions(self) -> Iterator[tuple[int, Iterator[Stored]]]:
@@ -274,7 +278,7 @@ class History:
         place = "topic_id || '/' || \"partition\""
         return f'{source.where} AND "offset" <= (%s ->> ({place}))::bigint', [Jsonb(last)]
 
-    def _one(self, query: str, *given: str) -> Any:
+    def _one(self, query: str, *given: Any) -> Any:
         row = self._connection.execute(query.encode(), given or None).fetchone()
         return None if row is None else row[0]
 

@@ -12,6 +12,7 @@ from models.artifact import Artifact, Calibration, Member, Reference, with_versi
 from training.calibrate import choose_threshold, fit_scale, fit_slope, shrink
 from training.errors import TrainingRefused
 from training.evaluate import Judged, metrics
+from training.fingerprint import fingerprint
 from training.gates import MIN_ROWS, Verdict, judge
 from training.labels import Floats, Ints
 from training.rows import TrainingTable
@@ -247,6 +248,8 @@ def _artifact(
             code_revision=code_revision,
             wheels=dict(wheels),
             seed=seed,
+            hyperparameters=dict(_PARAMETERS),
+            data_fingerprint=fingerprint(rows),
         )
     )
 
