@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -23,32 +23,23 @@ from lightgbm.dask import DaskLGBMRegressor
 
 from stream.errors import Unavailable
 from training.labels import Floats, Ints
-
-_CONNECT_S = 10
-
-
-class Rows(NamedTuple):
-    """x : (n, f), NaN is missing. target : classes or returns. weight : of each row."""
-
-    x: Floats
-    target: Floats | Ints
-    weight: Floats
+from training.train import MAX_ROUNDS, STOP_AFTER, Block
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Client]:
+def cluster(address: str, patience_s: float = 10.0) -> Iterator[Client]:
     """A client of the scheduler at `address`, such as tcp://10.0.0.5:8786.
 
     Raises
     ------
     Unavailable
-        Nobody answers there, or no worker is there.
+        Nobody answers there in `patience_s`, or no worker is there.
     """
     try:
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = Client(address, timeout=patience_s, set_as_default=False)
     except (OSError, ValueError) as error:
         raise Unavailable(
-            f"--dask {address}: expected a Dask scheduler, none answered in {_CONNECT_S} s "
+            f"--dask {address}: expected a Dask scheduler, none answered in {patience_s:g} s "
             f"({type(error).__name__}); start one by dask scheduler, and workers by dask worker"
         ) from error
     with client, client.as_current():  # LightGBM asks for the current one
@@ -60,31 +51,28 @@ def cluster(address: str) -> Iterator[Client]:
 def boosted(
     client: Client,
     parameters: Mapping[str, Any],
-    fit: Rows,
-    tune: Rows,
-    *,
-    rounds: int,
-    stop_after: int,
+    fit: Block,
+    tune: Block,
 ) -> lightgbm.Booster:
-    """Trees grown on `fit` by all workers, as many as give the least loss on `tune`.
+    """Trees grown on `fit` by all workers, with the rounds that early stopping on `tune` keeps.
+
+    It saves no time here: the cluster grows all MAX_ROUNDS.
 
     Parameters
     ----------
-    parameters : LightGBM's own names; its `metric` is multi_logloss or l2. All pass through.
-    stop_after : rounds without a better loss on `tune` that end the search. Unlike a local fit it
-        saves no time: the cluster grows all of `rounds`.
+    parameters : LightGBM's own names, objective multiclass or regression; all pass through.
     """
     workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
     x, target, weight = (
         _dealt(client, workers, values) for values in (fit.x, fit.target, fit.weight)
     )
     # As a regressor also for classes: the classifier numbers them by what each worker sees.
-    model = DaskLGBMRegressor(client=client, n_estimators=rounds, **parameters)
+    model = DaskLGBMRegressor(client=client, n_estimators=MAX_ROUNDS, **parameters)
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.filterwarnings("ignore", r"Parameter \w+ will be ignored")  # threads: Dask's
-        model.fit(x, target, sample_weight=weight)
+        model.fit(x, target, sample_weight=weight, feature_name=list(fit.feature_names))
     grown = model.booster_
-    best = _best_round(_losses(grown, tune, rounds), stop_after)
+    best = _best_round(_losses(grown, tune), STOP_AFTER)
     return lightgbm.Booster(model_str=grown.model_to_string(num_iteration=best))
 
 
@@ -104,10 +92,10 @@ def _dealt(client: Client, workers: list[str], values: Any) -> array.Array:
     )
 
 
-def _losses(grown: lightgbm.Booster, tune: Rows, rounds: int) -> Floats:
+def _losses(grown: lightgbm.Booster, tune: Block) -> Floats:
     """The weighted mean loss on `tune` after each round."""
     raw: Any = 0.0
-    losses = np.empty(min(rounds, grown.current_iteration()))
+    losses = np.empty(grown.current_iteration())
     for i in range(len(losses)):
         raw = raw + grown.predict(tune.x, start_iteration=i, num_iteration=1, raw_score=True)
         losses[i] = np.average(_loss(raw, tune.target), weights=tune.weight)

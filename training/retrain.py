@@ -19,7 +19,7 @@ from training.errors import TrainingRefused
 from training.history import open_history
 from training.replay import replay
 from training.rows import TrainingTable
-from training.train import Trained, train_model
+from training.train import Boost, Trained, train_model
 
 log = structlog.get_logger()
 
@@ -51,12 +51,16 @@ def retrain(
     actor: str,
     progress: Callable[[str, float], None] = lambda step, share: None,
     judged: Callable[[Trained, TrainingTable], None] = lambda trained, rows: None,
+    rows: TrainingTable | None = None,
+    boost: Boost | None = None,
     num_threads: int = 1,
 ) -> RetrainResult:
     """Train on what `schema` holds, judge, store and, if asked to, make it champion.
 
     Parameters
     ----------
+    rows : of a built dataset; None replays the stored history.
+    boost : how trees are grown; None: here.
     judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
@@ -66,25 +70,13 @@ def retrain(
     Unavailable, Refused
         The database does not answer, or has no tables.
     """
-    with open_history(dsn, schema, policy.tape) as history:
-        total = history.n_events()
-        if total == 0:
-            raise TrainingRefused(
-                f"schema {schema}: expected stored history, got no {policy.tape} and no clock; "
-                "load a dataset or let the archive run first"
-            )
-
-        def applied(n: int) -> None:
-            progress(f"replaying {n:,} of {total:,} events", min(1.0, n / total) * _REPLAY_SHARE)
-
-        applied(0)
-        model = history.sentiment_model()
-        rows = replay(history.partitions(), policy, model, applied=applied)
-    log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
+    if rows is None:
+        rows = _replayed(dsn, schema, policy, progress)
     trained = train_model(
         rows,
         seed=seed,
         num_threads=num_threads,
+        boost=boost,
         code_revision=code_revision(),
         wheels={name: metadata.version(name) for name in _WHEELS}
         | {"python": platform.python_version()},
@@ -110,6 +102,27 @@ def retrain(
         metrics=dict(artifact.metrics),
         counts=dict(rows.counts),
     )
+
+
+def _replayed(
+    dsn: str, schema: str, policy: Policy, progress: Callable[[str, float], None]
+) -> TrainingTable:
+    with open_history(dsn, schema, policy.tape) as history:
+        total = history.n_events()
+        if total == 0:
+            raise TrainingRefused(
+                f"schema {schema}: expected stored history, got no {policy.tape} and no clock; "
+                "load a dataset or let the archive run first"
+            )
+
+        def applied(n: int) -> None:
+            progress(f"replaying {n:,} of {total:,} events", min(1.0, n / total) * _REPLAY_SHARE)
+
+        applied(0)
+        model = history.sentiment_model()
+        rows = replay(history.partitions(), policy, model, applied=applied)
+    log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
+    return rows
 
 
 def code_revision() -> str:

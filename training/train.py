@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import lightgbm
@@ -45,6 +46,19 @@ _CLIP = 0.005  # of the returns at each end, before the expected return is fitte
 Progress = Callable[[str, float], None]
 
 
+class Block(NamedTuple):
+    """x : (n, f), NaN is missing. target : classes, or returns in basis points."""
+
+    x: Floats
+    target: Floats | Ints
+    weight: Floats
+    feature_names: tuple[str, ...]
+
+
+# LightGBM's parameters, fit rows, tune rows: trees with the rounds that are best on the latter.
+Boost = Callable[[Mapping[str, Any], Block, Block], lightgbm.Booster]
+
+
 class Fitted(NamedTuple):
     """What one fold's fit, tune and choose blocks gave."""
 
@@ -70,12 +84,17 @@ def train_model(
     *,
     seed: int,
     num_threads: int = 2,
+    boost: Boost | None = None,
     code_revision: str = "unknown",
     wheels: Mapping[str, str] | None = None,
     split: SplitRule | None = None,
     progress: Progress = lambda step, share: None,
 ) -> Trained:
     """Train on every fold, judge all of them together, keep the newest.
+
+    Parameters
+    ----------
+    boost : how trees are grown; None: here, by `num_threads`.
 
     Raises
     ------
@@ -90,7 +109,7 @@ def train_model(
     for i, fold in enumerate(folds):
         progress(f"fold {i + 1} of {len(folds)}", i / len(folds))
         _check_fold(rows, fold)
-        fitted = _fit(rows, fold, seed, num_threads)
+        fitted = _fit(rows, fold, seed, boost or partial(_boost, num_threads=num_threads))
         parts.append(_judged(rows.take(fold.judge), fitted))
     progress("judging", 1.0)
     judged = Judged.joined(parts)
@@ -139,15 +158,13 @@ def _varying(x: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return varying
 
 
-def _fit(rows: TrainingTable, fold: Fold, seed: int, num_threads: int) -> Fitted:
+def _fit(rows: TrainingTable, fold: Fold, seed: int, boost: Boost) -> Fitted:
     fit, tune, choose = rows.take(fold.fit), rows.take(fold.tune), rows.take(fold.choose)
     prior = np.bincount(fit.y, minlength=3) / len(fit)
-    direction = _boost(_DIRECTION, fit, tune, fit.y, tune.y,
-                       seed, num_threads)  # fmt: skip
+    direction = boost(_parameters(_DIRECTION, seed), _block(fit, fit.y), _block(tune, tune.y))
     low, high = np.quantile(fit.forward_return, [_CLIP, 1.0 - _CLIP])
     fit_bps, tune_bps = (1e4 * np.clip(part.forward_return, low, high) for part in (fit, tune))
-    expected = _boost(_RETURN, fit, tune, fit_bps, tune_bps,
-                      seed, num_threads)  # fmt: skip
+    expected = boost(_parameters(_RETURN, seed), _block(fit, fit_bps), _block(tune, tune_bps))
     scale = fit_scale(direction.predict(tune.x, raw_score=True), tune.y, prior)
     slope = fit_slope(expected.predict(tune.x), tune_bps)
     p = shrink(direction.predict(choose.x, raw_score=True), prior, scale)
@@ -155,20 +172,22 @@ def _fit(rows: TrainingTable, fold: Fold, seed: int, num_threads: int) -> Fitted
     return Fitted(direction, expected, prior, scale, slope, threshold, found)
 
 
+def _parameters(objective: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    return {**_PARAMETERS, **objective, "seed": seed}
+
+
+def _block(rows: TrainingTable, target: Floats | Ints) -> Block:
+    return Block(rows.x, target, _weights(rows), rows.feature_names)
+
+
 def _boost(
-    objective: Mapping[str, Any],
-    fit: TrainingTable,
-    tune: TrainingTable,
-    target: Floats | Ints,
-    tune_target: Floats | Ints,
-    seed: int,
-    num_threads: int,
+    parameters: Mapping[str, Any], fit: Block, tune: Block, *, num_threads: int
 ) -> lightgbm.Booster:
     names = list(fit.feature_names)
-    data = lightgbm.Dataset(fit.x, target, weight=_weights(fit), feature_name=names)
-    held_out = lightgbm.Dataset(tune.x, tune_target, weight=_weights(tune), reference=data)
+    data = lightgbm.Dataset(fit.x, fit.target, weight=fit.weight, feature_name=names)
+    held_out = lightgbm.Dataset(tune.x, tune.target, weight=tune.weight, reference=data)
     booster = lightgbm.train(
-        {**_PARAMETERS, **objective, "seed": seed, "num_threads": num_threads},
+        {**parameters, "num_threads": num_threads},
         data,
         MAX_ROUNDS,
         valid_sets=[held_out],

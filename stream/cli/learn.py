@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from stream.cli.again import again
@@ -20,7 +25,15 @@ from stream.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from training.rows import TrainingTable
-    from training.train import Trained
+    from training.train import Boost, Trained
+
+DatasetOption = Annotated[
+    Path | None,
+    typer.Option("--from", exists=True, file_okay=False, help="Dataset to train on, as built."),
+]
+DaskOption = Annotated[
+    str | None, typer.Option(help="Scheduler of a Dask cluster that grows the trees.")
+]
 
 
 class ModelRefused(TapewireError):
@@ -32,6 +45,8 @@ class ModelRefused(TapewireError):
 def retrain(
     promote: Annotated[bool, typer.Option(help="Make it champion if its gates pass.")] = False,
     seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
+    dataset: DatasetOption = None,
+    dask: DaskOption = None,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -40,12 +55,20 @@ def retrain(
     Example: tapewire retrain --promote --report model.html
     """
     settings = read_settings()
-    result = retrain_and_announce(settings, promote=promote, seed=seed, report=report)
+    result = retrain_and_announce(
+        settings, promote=promote, seed=seed, dataset=dataset, dask=dask, report=report
+    )
     print(json.dumps(result) if as_json else _told(result))
 
 
 def retrain_and_announce(
-    settings: Settings, *, promote: bool, seed: int, report: Path | None = None
+    settings: Settings,
+    *,
+    promote: bool,
+    seed: int,
+    dataset: Path | None = None,
+    dask: str | None = None,
+    report: Path | None = None,
 ) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
     from stream.scoring.agent import policy_of
@@ -58,7 +81,7 @@ def retrain_and_announce(
 
     told: list[tuple[Trained, TrainingTable]] = []
     try:
-        with step_progress("retrain") as progress:
+        with step_progress("retrain") as progress, growing_on(dask) as boost:
             result = train(
                 settings.database.get_secret_value(),
                 settings.namespace,
@@ -66,6 +89,8 @@ def retrain_and_announce(
                 seed=seed,
                 promote=promote,
                 actor=getpass.getuser(),
+                rows=None if dataset is None else rows_of(dataset, settings),
+                boost=boost,
                 progress=progress,
                 judged=lambda *given: told.append(given),
             )
@@ -74,10 +99,16 @@ def retrain_and_announce(
     except TrainingRefused as error:
         raise ModelRefused(f"model refused: {error}") from error
     finally:
+        for trained, _ in told:
+            tell_mlflow(settings, trained)
         if report is not None:
             for trained, rows in told:
                 report.write_text(
-                    html_report(trained, rows, again(settings, "retrain", "--seed", str(seed))),
+                    html_report(
+                        trained,
+                        rows,
+                        again(settings, "retrain", "--seed", str(seed), *_given(dataset, dask)),
+                    ),
                     "utf-8",
                 )
     return {
@@ -87,6 +118,40 @@ def retrain_and_announce(
         "verdict": result.verdict,
         "metrics": result.metrics,
     }
+
+
+def _given(dataset: Path | None, dask: str | None) -> list[str]:
+    options = {"--from": dataset, "--dask": dask}
+    return [word for name, value in options.items() if value for word in (name, str(value))]
+
+
+def rows_of(dataset: Path, settings: Settings) -> TrainingTable:
+    """The rows of a built dataset, where it fits the policy of these settings."""
+    from stream.scoring.agent import policy_of
+
+    with needs("retrain --from", "train"):
+        from training.dataset.load import load_dataset
+    return load_dataset(dataset, policy_of(settings))
+
+
+@contextmanager
+def growing_on(address: str | None) -> Iterator[Boost | None]:
+    """How to grow trees on the Dask cluster at `address`; None: not on one."""
+    if address is None:
+        yield None
+        return
+    with needs("retrain --dask", "dask"):
+        from training.cluster import boosted, cluster
+    with cluster(address) as client:
+        yield partial(boosted, client)
+
+
+def tell_mlflow(settings: Settings, trained: Trained) -> None:
+    """Log a judged model where MLFLOW_TRACKING_URI is set, as for every user of MLflow."""
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        from training.tracking import track
+
+        track(uri, settings.namespace, trained.artifact, msgspec.to_builtins(trained.verdict))
 
 
 def _told(result: dict[str, Any]) -> str:

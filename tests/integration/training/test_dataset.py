@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from models.artifact import to_bytes
 from stream.archive.migrate import migrate
 from stream.errors import Refused
 from stream.events import ClockTick, moment
@@ -37,9 +39,11 @@ from tests.integration.training.test_history_order import (
 from training.dataset.build import Span, build
 from training.dataset.card import read_card
 from training.dataset.load import load_dataset
+from training.errors import TrainingRefused
 from training.fingerprint import fingerprint
 from training.history import open_history
 from training.replay import replay
+from training.retrain import retrain
 from training.rows import TrainingTable
 
 pytestmark = pytest.mark.stack
@@ -113,6 +117,20 @@ def test_a_dataset_holds_the_rows_that_training_takes(
     assert set(loaded.trigger) == {"news", "pane"}
     assert fingerprint(loaded) == fingerprint(trained_on)
     assert loaded.counts == trained_on.counts
+
+
+def test_a_dataset_trains_the_model_that_the_history_trains(
+    built: Path, settings: Settings
+) -> None:
+    made = []
+    for rows in (None, load_dataset(built, policy_of(settings))):
+        with suppress(TrainingRefused):  # there is nothing to learn in it
+            retrain(
+                *place(settings), policy_of(settings), seed=0, promote=False, actor="test",
+                rows=rows, judged=lambda trained, _: made.append(to_bytes(trained.artifact)),
+            )  # fmt: skip
+    assert len(made) == 2
+    assert made[0] == made[1]
 
 
 def test_the_same_history_gives_the_same_bytes(
