@@ -48,7 +48,7 @@ from training.rows import TrainingTable
 
 pytestmark = pytest.mark.stack
 N_PARTITIONS = 3
-MINUTES = 600
+MINUTES = 900
 
 
 def make_partition(partition: int, minutes: int = MINUTES) -> Iterator[tuple[object, ...]]:
@@ -273,7 +273,7 @@ def test_the_card_counts_what_the_rows_hold(
         if len(seen):
             assert told.features[name].quantiles[3] == np.median(seen)
     assert "spread_mean_5m" in told.constant  # no quotes
-    assert ("sentiment_mean_1d", "sentiment_mean_7d") in told.same  # ten hours of history
+    assert ("sentiment_mean_1d", "sentiment_mean_7d") in told.same  # hours of history
     shown = tapewire(environment(settings), "dataset", "show", str(built)).stdout
     assert f"| rows | {len(trained_on):,} |" in shown
     assert "Survivorship" in shown
