@@ -48,7 +48,7 @@ def fit_slope(raw: Floats, outcome: Floats) -> float:
     return min(1.5, max(0.0, float(raw @ outcome) / power)) if power > 0.0 else 0.0
 
 
-def choose_threshold(p: Floats, forward_return: Floats, cost: float) -> tuple[float, bool]:
+def choose_threshold(p: Floats, forward_return: Floats, cost: Floats | float) -> tuple[float, bool]:
     """The least confidence to act on, and whether acting on it paid.
 
     Among quantiles of the directional rows' confidence: the one whose net returns (signed by the
@@ -57,7 +57,7 @@ def choose_threshold(p: Floats, forward_return: Floats, cost: float) -> tuple[fl
     confidence = np.maximum(p[:, 0], p[:, 2])
     rows = np.flatnonzero(confidence > p[:, 1])
     side = np.where(p[rows, 2] > p[rows, 0], 1.0, -1.0)
-    net = side * forward_return[rows] - cost
+    net = side * forward_return[rows] - np.broadcast_to(cost, len(p))[rows]
     best, found = 0.0, DEFAULT_THRESHOLD
     for share in _SHARES if len(rows) else ():
         threshold = float(np.quantile(confidence[rows], share))

@@ -1,70 +1,27 @@
-"""Labels: the return from the next tradable price after as_of, over the horizon.
+"""Labels: the return from the first price after as_of + latency, over the horizon.
 
-    as_of            entry pane             exit pane
-    --|---------|----[=====]---- ... -------[=====]
-                     start >= as_of         start >= entry's start + horizon, or n sessions on
+    as_of  latency  entry pane             exit pane
+    --|------|------[=====]---- ... -------[=====]---
+             start >= as_of + latency      start >= entry's start + horizon, or n sessions on
 
-Intraday buys and sells at the VWAP of a whole pane, known at its end; daily at the open.
+Intraday buys and sells at the price of a whole pane, known at its end; daily at the open. Returns
+are before costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import IntEnum
-from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.features.adjust import Action
-from stream.features.panes import DAY_US, MINUTE_US, Pane
+from training.label_rules import LabelRule
+from training.prices import NEVER, PricePath
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LabelRule:
-    """How rows of a feature set are labelled. Returns and cost are fractions, times us.
-
-    max_wait_us : a later entry or exit than this leaves the row out; None: any later session.
-    sessions : the horizon in panes; None: in time.
-    volatility : the feature that holds it, and what scales it to the horizon.
-    """
-
-    horizon: str
-    horizon_us: int
-    max_wait_us: int | None
-    sessions: int | None
-    volatility: str
-    volatility_scale: float
-    k: float  # of the horizon's volatility, for a move to count as one
-    cost: float  # of a round trip; smaller moves are NEUTRAL
-
-
-LABEL_RULES = {
-    "intraday": LabelRule(
-        horizon="30m",
-        horizon_us=30 * MINUTE_US,
-        max_wait_us=10 * MINUTE_US,
-        sessions=None,
-        volatility="volatility_realised_1h",
-        volatility_scale=sqrt(0.5),
-        k=0.5,
-        cost=2e-4,
-    ),
-    "daily": LabelRule(
-        horizon="1d",
-        horizon_us=DAY_US,
-        max_wait_us=None,
-        sessions=1,
-        volatility="volatility_realised_20d",
-        volatility_scale=sqrt(1 / 20),
-        k=0.5,
-        cost=1e-3,
-    ),
-}
 
 
 class Left(IntEnum):
@@ -74,10 +31,10 @@ class Left(IntEnum):
     UNMATURED = 1  # the horizon ends after the data does
     NO_ENTRY = 2  # nothing traded soon enough after as_of
     NO_EXIT = 3  # nothing traded soon enough after the horizon
+    CROSSES_CLOSE = 4  # the horizon ends after the session does
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """One entry a row; where `left` is not LABELLED the others mean nothing."""
 
     entry_us: Ints
@@ -87,101 +44,78 @@ class Labels:
 
 
 def forward_returns(
-    as_of: Sequence[int] | Ints,
-    panes: Sequence[Pane],
-    actions: Iterable[Action],
-    rule: LabelRule,
-    until_us: int,
+    as_of: Sequence[int] | Ints, path: PricePath, rule: LabelRule, until_us: int
 ) -> Labels:
     """Label rows of one symbol.
 
     Parameters
     ----------
     as_of : when each row was known, microseconds, any order.
-    panes : the symbol's closed panes, in time order.
-    actions : its splits and dividends; used unless every pane carries an adjusted close.
     until_us : event time at the end of the data; what matures later is UNMATURED.
     """
     known = np.asarray(as_of, dtype=np.int64)
-    n, m = len(known), len(panes)
-    starts = np.array([pane.start for pane in panes], dtype=np.int64)
-    ends = np.array([pane.end for pane in panes], dtype=np.int64)
-    at_open = rule.sessions is not None
-    adjusted = all(pane.adj_close is not None for pane in panes)
-    prices = np.array([_price(pane, at_open, adjusted) for pane in panes], dtype=np.float64)
-    left = np.zeros(n, dtype=np.int8)
+    n = len(path.price)
+    entry, wait = _entries(known, path, rule)
+    left = np.where(wait > rule.max_wait_us, Left.NO_ENTRY, Left.LABELLED).astype(np.int8)
+    may_come = rule.tradable & (known + rule.latency_us + rule.max_wait_us > until_us)
+    left[(entry == n) & may_come] = Left.UNMATURED
+    if n == 0:
+        return Labels(known, known, np.zeros(len(known)), left)
+    entry = np.minimum(entry, n - 1)
 
-    entry = np.searchsorted(starts, known)
-    found, entry, wait = _found(starts, entry, known)
-    left[~found] = Left.NO_ENTRY
-    left[~found & (known + (rule.max_wait_us or rule.horizon_us) > until_us)] = Left.UNMATURED
-    if m == 0:
-        return Labels(known, known, np.zeros(n), left)
-    if rule.max_wait_us is not None:
-        left[found & (wait > rule.max_wait_us)] = Left.NO_ENTRY
-
-    if rule.sessions is None:
-        target = starts[entry] + rule.horizon_us
-        exit_ = np.searchsorted(starts, target)
-    else:
-        target = known
-        exit_ = entry + rule.sessions
+    exit_, target = _exits(entry, path, rule)
+    found = exit_ < n
+    exit_ = np.minimum(exit_, n - 1)
+    late = path.start_us[exit_] - target > rule.max_exit_wait_us
+    gone = target + rule.max_exit_wait_us  # from here on nothing can come any more
     entered = left == Left.LABELLED
-    found, exit_, wait = _found(starts, exit_, target)
-    left[entered & ~found] = Left.UNMATURED
-    if rule.max_wait_us is not None:
-        gone = target + rule.max_wait_us <= until_us
-        left[entered & ~found & gone] = Left.NO_EXIT
-        left[entered & found & (wait > rule.max_wait_us)] = Left.NO_EXIT
-
-    when = starts if at_open else ends
-    value = prices[exit_]
-    if not adjusted:
-        value = held_worth(value, ends[entry], ends[exit_], actions)
-    return Labels(when[entry], when[exit_], value / prices[entry] - 1.0, left)
+    left[entered & (late | ~found)] = Left.NO_EXIT
+    if path.sessions is not None and not rule.over_close:
+        close = path.sessions.ends[path.sessions.at(path.start_us[entry])]
+        gone = np.minimum(gone, close)
+        crosses = (target >= close) | (found & (path.end_us[exit_] > close))
+        left[entered & crosses] = Left.CROSSES_CLOSE
+    left[(left == Left.NO_EXIT) & ~found & (gone > until_us)] = Left.UNMATURED
+    forward_return = path.price[exit_] / path.price[entry] - 1.0
+    return Labels(path.at_us[entry], path.at_us[exit_], forward_return, left)
 
 
-def classes(forward_return: Floats, volatility: Floats, rule: LabelRule) -> npt.NDArray[np.int64]:
-    """0 bearish, 1 neutral, 2 bullish: by the larger of k x volatility and the cost.
+def classes(
+    forward_return: Floats, volatility: Floats, rule: LabelRule, cost: Floats | None = None
+) -> Ints:
+    """0 bearish, 1 neutral, 2 bullish: by the larger of k x volatility and the round trip.
 
     Parameters
     ----------
     volatility : of the return over the horizon, known at as_of; a fraction.
+    cost : of each row's round trip; None: the rule's least.
     """
-    least = np.maximum(rule.k * volatility, rule.cost)
+    least = np.maximum(rule.k * volatility, rule.cost if cost is None else cost)
     return 1 + (forward_return > least).astype(np.int64) - (forward_return < -least)
 
 
-def _price(pane: Pane, at_open: bool, adjusted: bool) -> float:
-    price = pane.open if at_open else pane.close
-    if not at_open and pane.volume > 0.0:
-        price = pane.notional / pane.volume
-    if adjusted and pane.adj_close is not None:
-        price *= pane.adj_close / pane.close
-    return price
+def _entries(known: Ints, path: PricePath, rule: LabelRule) -> tuple[npt.NDArray[np.intp], Ints]:
+    """The pane of each entry, n where there is none, and how far it is: NEVER for none."""
+    if rule.tradable:
+        wanted = known + rule.latency_us
+        starts = np.append(path.start_us, NEVER)
+        entry = np.searchsorted(path.start_us, wanted)
+        return entry, starts[entry] - wanted
+    ends = np.append(path.end_us, -NEVER)
+    entry = np.searchsorted(path.end_us, known, side="right") - 1
+    return entry % len(ends), known - ends[entry]
 
 
-def _found(
-    starts: Ints, at: npt.NDArray[np.intp], wanted: Ints
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp], Ints]:
-    """Whether a pane is there, its index (clipped), and how long one waits for it."""
-    found = at < len(starts)
-    if not len(starts):
-        return found, at, np.zeros(len(wanted), dtype=np.int64)
-    clipped = np.minimum(at, len(starts) - 1)
-    return found, clipped, starts[clipped] - wanted
-
-
-def held_worth(value: Floats, entry_end: Ints, exit_end: Ints, actions: Iterable[Action]) -> Floats:
-    """What one share bought is worth, through the actions between the panes of entry and exit.
-
-    As in `adjust`, a pane that ends at or before ex_at comes before the action.
-    """
-    shares, cash = np.ones(len(value)), np.zeros(len(value))
-    for action in sorted(actions):
-        inside = (entry_end <= action.ex_at) & (action.ex_at < exit_end)
-        if action.kind == "split":
-            shares[inside] *= action.value
-        else:
-            cash[inside] += shares[inside] * action.value
-    return value * shares + cash
+def _exits(
+    entry: npt.NDArray[np.intp], path: PricePath, rule: LabelRule
+) -> tuple[npt.NDArray[np.intp], Ints]:
+    """The pane of each exit, n where there is none, and when the horizon ends."""
+    begin = path.start_us[entry]
+    target = begin + rule.horizon_us
+    if rule.sessions is not None and rule.price != "vwap":
+        return entry + rule.sessions, target
+    if rule.sessions is not None and path.sessions is not None:
+        at, opens = path.sessions.at(begin), np.append(path.sessions.opens, NEVER)
+        later = opens[np.minimum(at + rule.sessions, len(opens) - 1)]
+        target = np.where(later == NEVER, NEVER, begin + later - opens[at])
+    return np.searchsorted(path.start_us, target), target

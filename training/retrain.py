@@ -17,6 +17,7 @@ from stream.errors import Unavailable
 from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
 from training.history import open_history
+from training.label_rules import label_rule
 from training.replay import replay
 from training.rows import TrainingTable
 from training.train import Boost, Trained, train_model
@@ -49,6 +50,7 @@ def retrain(
     seed: int,
     promote: bool,
     actor: str,
+    horizon: str | None = None,
     progress: Callable[[str, float], None] = lambda step, share: None,
     judged: Callable[[Trained, TrainingTable], None] = lambda trained, rows: None,
     rows: TrainingTable | None = None,
@@ -61,17 +63,25 @@ def retrain(
     ----------
     rows : of a built dataset; None replays the stored history.
     boost : how trees are grown; None: here.
+    horizon : of the labels and the signals; None: the feature set's default.
     judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
     ------
     TrainingRefused
-        There is too little to learn from, or a gate says FAIL; nothing is stored.
+        There is too little to learn from, the labels could not have been traded, or a gate says
+        FAIL; nothing is stored.
     Unavailable, Refused
-        The database does not answer, or has no tables.
+        The database does not answer, or has no tables; the feature set has no such horizon.
     """
+    rule = label_rule(policy.feature_set, horizon)
+    if not rule.tradable:
+        raise TrainingRefused(
+            f"horizon {rule.horizon}: expected an entry after as_of, got the close before it, at "
+            "which nobody could have traded; it is for comparison with published figures alone"
+        )
     if rows is None:
-        rows = _replayed(dsn, schema, policy, progress)
+        rows = _replayed(dsn, schema, policy, horizon, progress)
     trained = train_model(
         rows,
         seed=seed,
@@ -105,7 +115,11 @@ def retrain(
 
 
 def _replayed(
-    dsn: str, schema: str, policy: Policy, progress: Callable[[str, float], None]
+    dsn: str,
+    schema: str,
+    policy: Policy,
+    horizon: str | None,
+    progress: Callable[[str, float], None],
 ) -> TrainingTable:
     with open_history(dsn, schema, policy.tape) as history:
         total = history.n_events()
@@ -120,7 +134,7 @@ def _replayed(
 
         applied(0)
         model = history.sentiment_model()
-        rows = replay(history.partitions(), policy, model, applied=applied)
+        rows = replay(history.partitions(), policy, model, horizon=horizon, applied=applied)
     log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
     return rows
 

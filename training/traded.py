@@ -14,7 +14,9 @@ from stream.errors import Refused
 from stream.events import micros, moment
 from stream.features.adjust import Action
 from training.backtest import Orders, Prices
-from training.labels import LABEL_RULES, Floats, Ints, held_worth
+from training.label_rules import LABEL_RULES, label_rule
+from training.labels import Floats, Ints
+from training.prices import held_worth
 
 _US = "(extract(epoch FROM {}) * 1000000)::bigint"
 # A revision stands until the next one of its key is known.
@@ -29,6 +31,10 @@ SELECT symbol, {_US.format("as_of")}, {_US.format("valid_until")}, {_US.format("
 FROM standing
 WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s
 ORDER BY symbol, as_of, revision, signal_id
+"""
+_HORIZONS = """
+SELECT DISTINCT horizon FROM signals
+WHERE actionable AND as_of >= %(since)s AND as_of < %(until)s ORDER BY 1
 """
 _SETS = "SELECT DISTINCT policy->>'feature_set' FROM policies"
 # A session is bought at its open, a shorter pane at the mean price of what was traded in it.
@@ -72,7 +78,8 @@ def traded(
     Raises
     ------
     Refused
-        The span holds no prices, or the policies name not just one feature set.
+        The span holds no prices, or daily signals of several horizons, or the policies name not
+        just one feature set.
     """
     span = {
         "since": _FIRST if since_us is None else moment(since_us),
@@ -84,7 +91,7 @@ def traded(
             f"policies: expected one feature set of {', '.join(LABEL_RULES)}, got "
             f"{' and '.join(map(str, sets)) or 'none'}"
         )
-    sessions = LABEL_RULES[sets[0]].sessions
+    sessions = _sessions(connection, sets[0], span)
     origin = "bar" if tape == "bars" else "pane"
     given = {**span, "origin": origin, "at_open": sessions is not None}
     actions = _actions(connection)
@@ -102,6 +109,21 @@ def traded(
     gone = sum(len(each.side) for symbol, each in orders.items() if symbol not in prices)
     kept = {symbol: each for symbol, each in orders.items() if symbol in prices}
     return Traded(prices, kept, sessions, gone)
+
+
+def _sessions(
+    connection: psycopg.Connection, feature_set: str, span: Mapping[str, datetime]
+) -> int | None:
+    """For how many panes signals are held, where a pane is a session."""
+    if label_rule(feature_set).sessions is None:
+        return None
+    horizons = [horizon for (horizon,) in connection.execute(_HORIZONS, span)]
+    if len(horizons) > 1:
+        raise Refused(
+            f"signals: expected actionable ones of one horizon, got {' and '.join(horizons)}; "
+            "choose a span of one model with --since and --until"
+        )
+    return label_rule(feature_set, *horizons).sessions
 
 
 def _orders(rows: list[tuple[Any, ...]], by_sessions: bool) -> dict[str, Orders]:

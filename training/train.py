@@ -18,13 +18,14 @@ from training.gates import MIN_ROWS, Verdict, judge
 from training.labels import Floats, Ints
 from training.rows import TrainingTable
 from training.splits import Fold, SplitRule, walk_forward
+from training.weights import uniqueness
 
 NAME = "lightgbm"
 QUANTILES = ("0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999")
 # Small trees, few of them: markets are noisy, and 3 x 150 trees of 7 leaves score in 20 us.
 MAX_ROUNDS = 150
 STOP_AFTER = 20
-# Weights count independent outcomes (`_weights`), so the least hessian of a leaf does too: about
+# Weights count independent outcomes (`uniqueness`), so the least hessian of a leaf does too: about
 # 15 of them for a class, 20 for a return. Random split points keep slow features, which name a
 # day rather than say something of it, from being fitted.
 _PARAMETERS: Mapping[str, Any] = {
@@ -168,7 +169,7 @@ def _fit(rows: TrainingTable, fold: Fold, seed: int, boost: Boost) -> Fitted:
     scale = fit_scale(direction.predict(tune.x, raw_score=True), tune.y, prior)
     slope = fit_slope(expected.predict(tune.x), tune_bps)
     p = shrink(direction.predict(choose.x, raw_score=True), prior, scale)
-    threshold, found = choose_threshold(p, choose.forward_return, rows.rule.cost)
+    threshold, found = choose_threshold(p, choose.forward_return, choose.cost)
     return Fitted(direction, expected, prior, scale, slope, threshold, found)
 
 
@@ -177,7 +178,7 @@ def _parameters(objective: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def _block(rows: TrainingTable, target: Floats | Ints) -> Block:
-    return Block(rows.x, target, _weights(rows), rows.feature_names)
+    return Block(rows.x, target, uniqueness(rows), rows.feature_names)
 
 
 def _boost(
@@ -196,23 +197,6 @@ def _boost(
     # The text holds the rounds up to the best one, as serving will.
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     return lightgbm.Booster(model_str=text)
-
-
-def _weights(rows: TrainingTable) -> Floats:
-    """One over how many rows of the same symbol and trigger are held at the same time.
-
-    So the sum counts independent outcomes, and a rare article weighs more than one of the many
-    panes around it.
-    """
-    weights = np.ones(len(rows))
-    groups = np.char.add(np.char.add(rows.symbol, "|"), rows.trigger)
-    for group in np.unique(groups):
-        own = np.flatnonzero(groups == group)
-        entry, exit_ = np.sort(rows.entry_us[own]), np.sort(rows.exit_us[own])
-        begun = np.searchsorted(entry, rows.exit_us[own])
-        over = np.searchsorted(exit_, rows.entry_us[own], side="right")
-        weights[own] = 1.0 / np.maximum(1, begun - over)
-    return weights
 
 
 def _judged(rows: TrainingTable, fitted: Fitted) -> Judged:

@@ -20,8 +20,6 @@ from stream.settings import read_settings
 if TYPE_CHECKING:
     from training.backtest import Backtest
 
-_COSTS_BPS = (0.0, 2.0, 5.0, 10.0)
-
 
 def backtest(
     since: Annotated[datetime | None, typer.Option(help="First as_of, UTC.")] = None,
@@ -46,6 +44,7 @@ def backtest(
     """
     from stream.cli.demo import last_demo_database
     from training.backtest import Rules
+    from training.costs import COSTS_BPS
     from training.history import open_history
     from training.performance import by_strategy
     from training.strategies import facts_of, strategies
@@ -60,7 +59,7 @@ def backtest(
             n_tries = tries or max(1, history.n_models())
     found = strategies(told, rules)
     facts = facts_of(told, found, n_tries)
-    costs = sorted({*_COSTS_BPS, cost_bps})
+    costs = sorted({*COSTS_BPS, cost_bps})
     if report is not None:
         shown = [(name, _text(value)) for name, value in facts.items()]
         page = html_report(f"Backtest of {schema}", found, shown, costs, cost_bps, n_tries)

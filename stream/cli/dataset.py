@@ -19,6 +19,9 @@ from stream.events import moment
 from stream.settings import read_settings
 
 dataset = typer.Typer(help="Training tables as Parquet files: build, show.", no_args_is_help=True)
+HorizonOption = Annotated[
+    str | None, typer.Option(help="Of the labels, e.g. 30m or 2w; docs/labels.md.")
+]
 Folder = Annotated[Path, typer.Argument(file_okay=False, help="Folder of the dataset.")]
 
 
@@ -27,6 +30,7 @@ def build(
     out: Folder,
     since: Annotated[datetime | None, typer.Option(help="First as_of, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(help="as_of to stop before, UTC.")] = None,
+    horizon: HorizonOption = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: what pays off.")
     ] = None,
@@ -55,6 +59,7 @@ def build(
             settings.namespace,
             policy_of(settings),
             out,
+            horizon=horizon,
             span=span,
             jobs=jobs,
             resume=resume,
@@ -67,7 +72,8 @@ def build(
             if us is not None
             for word in (name, f"{moment(us):%Y-%m-%dT%H:%M:%S}")
         ]
-        command = again(settings, "dataset", "build", str(out), *bounds)
+        chosen = [] if horizon is None else ["--horizon", horizon]
+        command = again(settings, "dataset", "build", str(out), *chosen, *bounds)
         card = write_card(out, built.manifest, command)
         progress("done", 1.0)
     told = {

@@ -47,6 +47,9 @@ def retrain(
     seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
     dataset: DatasetOption = None,
     dask: DaskOption = None,
+    horizon: Annotated[
+        str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
+    ] = None,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -56,7 +59,13 @@ def retrain(
     """
     settings = read_settings()
     result = retrain_and_announce(
-        settings, promote=promote, seed=seed, dataset=dataset, dask=dask, report=report
+        settings,
+        promote=promote,
+        seed=seed,
+        dataset=dataset,
+        dask=dask,
+        report=report,
+        horizon=horizon,
     )
     print(json.dumps(result) if as_json else _told(result))
 
@@ -69,6 +78,7 @@ def retrain_and_announce(
     dataset: Path | None = None,
     dask: str | None = None,
     report: Path | None = None,
+    horizon: str | None = None,
 ) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
     from stream.scoring.agent import policy_of
@@ -89,8 +99,9 @@ def retrain_and_announce(
                 seed=seed,
                 promote=promote,
                 actor=getpass.getuser(),
-                rows=None if dataset is None else rows_of(dataset, settings),
+                rows=None if dataset is None else rows_of(dataset, settings, horizon),
                 boost=boost,
+                horizon=horizon,
                 progress=progress,
                 judged=lambda *given: told.append(given),
             )
@@ -107,7 +118,13 @@ def retrain_and_announce(
                     html_report(
                         trained,
                         rows,
-                        again(settings, "retrain", "--seed", str(seed), *_given(dataset, dask)),
+                        again(
+                            settings,
+                            "retrain",
+                            "--seed",
+                            str(seed),
+                            *_given(dataset, dask, horizon),
+                        ),
                     ),
                     "utf-8",
                 )
@@ -120,18 +137,18 @@ def retrain_and_announce(
     }
 
 
-def _given(dataset: Path | None, dask: str | None) -> list[str]:
-    options = {"--from": dataset, "--dask": dask}
+def _given(dataset: Path | None, dask: str | None, horizon: str | None) -> list[str]:
+    options = {"--from": dataset, "--dask": dask, "--horizon": horizon}
     return [word for name, value in options.items() if value for word in (name, str(value))]
 
 
-def rows_of(dataset: Path, settings: Settings) -> TrainingTable:
+def rows_of(dataset: Path, settings: Settings, horizon: str | None) -> TrainingTable:
     """The rows of a built dataset, where it fits the policy of these settings."""
     from stream.scoring.agent import policy_of
 
     with needs("retrain --from", "train"):
         from training.dataset.load import load_dataset
-    return load_dataset(dataset, policy_of(settings))
+    return load_dataset(dataset, policy_of(settings), horizon)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 
 import pytest
@@ -20,9 +21,11 @@ def looked(seed: int) -> LookAhead:
     return look_ahead(history, policy(news_waits_for_time=True), seed=seed, share=0.05)
 
 
-def newest_close(view: View) -> Values:
-    """The close of the newest pane there is, not of the newest one at the cut."""
-    return [view.panes.closes[-1] if view.panes.closes else None]
+def future_return(view: View) -> Values:
+    """The label as a feature: from the newest close at the cut to the newest there is."""
+    ends, closes = view.panes.ends, view.panes.closes
+    known = bisect_right(ends, view.cut)
+    return [closes[-1] / closes[known - 1] - 1.0 if known else None]
 
 
 def newest_polarity(view: View) -> Values:
@@ -35,7 +38,7 @@ def test_our_features_do_not_look_ahead() -> None:
     assert found.moved == []
 
 
-@pytest.mark.parametrize("cheat", [newest_close, newest_polarity])
+@pytest.mark.parametrize("cheat", [future_return, newest_polarity])
 def test_a_feature_that_reads_past_its_cut_is_named(
     cheat: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from stream.errors import Refused
 from stream.scoring.policy import Policy
+from training.dataset.join import join, tidy
 from training.dataset.manifest import Manifest, differences, read_manifest, write_manifest
-from training.dataset.parts import is_done, write_part
+from training.dataset.parts import is_there, write_prices, write_rows
 from training.hands import Tell, by_partition
 from training.history import History, open_history
-from training.labels import LABEL_RULES
-from training.replay import replay
+from training.label_rules import label_rule
+from training.replay import replay_apart
 from training.retrain import code_revision
-from training.rows import TrainingTable
 
 
 class Span(NamedTuple):
@@ -45,6 +42,7 @@ def build(
     policy: Policy,
     folder: Path,
     *,
+    horizon: str | None = None,
     span: Span = EVERYTHING,
     jobs: int | None = None,
     resume: bool = False,
@@ -54,6 +52,7 @@ def build(
 
     Parameters
     ----------
+    horizon : of the labels; None: the feature set's default.
     span : of the rows; all of the history is replayed, as features and labels reach beyond.
     jobs : processes; by default as many as pay off here.
     resume : go on with a folder that was begun, on the events that were stored then.
@@ -74,7 +73,7 @@ def build(
         )
     known = None if begun is None else begun.extents
     with open_history(dsn, schema, policy.tape, known=known) as history:
-        here = _manifest(history, policy, span)
+        here = _manifest(history, policy, horizon, span)
         if not here.sizes:
             raise Refused(
                 f"schema {schema}: expected stored history, got no {policy.tape}; "
@@ -85,18 +84,24 @@ def build(
             write_manifest(folder, here)
         elif found := differences(begun, here):
             raise Refused(f"{folder}: a dataset of another run; {'; '.join(found)}")
-        sizes = {p: n for p, n in here.sizes.items() if not is_done(folder, here, p)}
-        by_partition(history, sizes, partial(_make, here, folder), jobs=jobs, progress=progress)
+        sizes = {}
+        if not all(is_there(folder, here, here.part(each)) for each in here.sizes):
+            sizes = {
+                p: n for p, n in here.sizes.items() if not is_there(folder, here, here.apart(p))
+            }
+            by_partition(history, sizes, partial(_make, here, folder), jobs=jobs, progress=progress)
+            join(folder, here)
+    tidy(folder, here)
     return Built(here, len(sizes))
 
 
-def _manifest(history: History, policy: Policy, span: Span) -> Manifest:
+def _manifest(history: History, policy: Policy, horizon: str | None, span: Span) -> Manifest:
     return Manifest(
         namespace=history.schema,
         policy_id=policy.policy_id,
         policy=policy,
         feature_names=policy.features.names,
-        rule=LABEL_RULES[policy.feature_set],
+        rule=label_rule(policy.feature_set, horizon),
         sentiment_model=history.sentiment_model(),
         since_us=span.since_us,
         until_us=span.until_us,
@@ -106,22 +111,12 @@ def _manifest(history: History, policy: Policy, span: Span) -> Manifest:
 
 
 def _make(manifest: Manifest, folder: Path, history: History, partition: int, tell: Tell) -> None:
-    rows = replay(
+    rows, paths = replay_apart(
         [(partition, history.events(partition))],
         manifest.policy,
         manifest.sentiment_model,
+        horizon=manifest.rule.horizon,
         applied=tell,
     )
-    write_part(folder, manifest, partition, _within(rows, manifest))
-
-
-def _within(rows: TrainingTable, manifest: Manifest) -> TrainingTable:
-    inside = np.ones(len(rows), dtype=np.bool_)
-    if manifest.since_us is not None:
-        inside &= rows.as_of_us >= manifest.since_us
-    if manifest.until_us is not None:
-        inside &= rows.as_of_us < manifest.until_us
-    kept = rows.take(inside)
-    if len(kept) == len(rows):
-        return rows
-    return replace(kept, counts={**rows.counts, "outside the span": len(rows) - len(kept)})
+    write_prices(folder, manifest, manifest.prices(partition), paths)
+    write_rows(folder, manifest, manifest.apart(partition), rows)

@@ -47,7 +47,7 @@ def from_arrow(table: pa.Table, **facts: Any) -> TrainingTable:
     for each in fields(TrainingTable):
         column = each.name.removesuffix(_US)
         if column in table.column_names:
-            facts[each.name] = _numpy(table[column])
+            facts[each.name] = values_of(table[column])
     return TrainingTable(x=x, **facts)
 
 
@@ -65,7 +65,8 @@ def joined(parts: Sequence[TrainingTable]) -> TrainingTable:
     return together.take(order)
 
 
-def _numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def values_of(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column as an array; times in microseconds."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     if pa.types.is_dictionary(column.type):

@@ -7,19 +7,22 @@ from pathlib import Path
 from stream.errors import Refused
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.policy import Policy
-from training.dataset.columns import from_arrow, joined
+from training.dataset.columns import joined
 from training.dataset.manifest import Manifest, differences, read_manifest
-from training.dataset.parts import read_part
-from training.labels import LABEL_RULES
+from training.dataset.parts import read_rows
+from training.label_rules import label_rule
 from training.rows import TrainingTable
 
 
-def load_dataset(folder: Path, policy: Policy | None = None) -> TrainingTable:
+def load_dataset(
+    folder: Path, policy: Policy | None = None, horizon: str | None = None
+) -> TrainingTable:
     """The rows of a finished dataset, bit for bit those that were built.
 
     Parameters
     ----------
-    policy : of the namespace that the model is for; None takes whatever the dataset holds.
+    policy, horizon : of the namespace and the labels that the model is for; no policy takes
+        whatever the dataset holds.
 
     Raises
     ------
@@ -29,8 +32,9 @@ def load_dataset(folder: Path, policy: Policy | None = None) -> TrainingTable:
     """
     manifest = manifest_of(folder)
     if policy is not None:
-        _check_fits(folder, manifest, policy)
-    return joined([_table(folder, manifest, each) for each in manifest.sizes])
+        _check_fits(folder, manifest, policy, horizon)
+    parts = [manifest.part(each) for each in manifest.sizes]
+    return joined([read_rows(folder, manifest, part) for part in parts])
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -41,24 +45,11 @@ def manifest_of(folder: Path) -> Manifest:
     return manifest
 
 
-def _table(folder: Path, manifest: Manifest, partition: int) -> TrainingTable:
-    part, table = read_part(folder, manifest, partition)
-    return from_arrow(
-        table,
-        feature_set=manifest.policy.feature_set,
-        feature_set_version=manifest.policy.feature_set_version,
-        feature_names=manifest.feature_names,
-        sentiment_model=manifest.sentiment_model,
-        rule=manifest.rule,
-        counts=part.counts,
-    )
-
-
-def _check_fits(folder: Path, manifest: Manifest, policy: Policy) -> None:
+def _check_fits(folder: Path, manifest: Manifest, policy: Policy, horizon: str | None) -> None:
     name = policy.feature_set
     found = (
         differences(manifest.policy, policy, "policy")
-        + differences(manifest.rule, LABEL_RULES[name], "label rule")
+        + differences(manifest.rule, label_rule(name, horizon), "label rule")
         + differences(manifest.feature_names, FEATURE_SETS[name].names, "feature")
     )
     if found:

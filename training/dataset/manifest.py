@@ -13,7 +13,7 @@ import msgspec
 from stream.errors import Refused
 from stream.scoring.policy import Policy
 from training.history import Extent
-from training.labels import LabelRule
+from training.label_rules import LabelRule
 
 FORMAT = 1
 FILE = "manifest.json"
@@ -57,6 +57,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def part(self, partition: int) -> str:
         """The name of the file that holds the partition's rows."""
         return f"part-{partition:05d}.parquet"
+
+    def apart(self, partition: int) -> str:
+        """The name of the same before it knows of the other partitions."""
+        return f"apart-{partition:05d}.parquet"
+
+    def prices(self, partition: int) -> str:
+        """The name of the file that holds the prices of the partition's symbols until then."""
+        return f"prices-{partition:05d}.parquet"
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stream.errors import Refused
-from training.dataset.columns import to_arrow
+from training.dataset.columns import from_arrow, to_arrow
 from training.dataset.manifest import Manifest, write_whole
+from training.prices import PricePath
 from training.rows import TrainingTable
 
 _KEY = b"tapewire"
@@ -24,20 +26,42 @@ class Part(msgspec.Struct, frozen=True):
     counts: Mapping[str, int]
 
 
-def write_part(folder: Path, manifest: Manifest, partition: int, rows: TrainingTable) -> None:
+def write_rows(folder: Path, manifest: Manifest, name: str, rows: TrainingTable) -> None:
     """Write the rows of one partition."""
-    told = msgspec.json.encode(Part(manifest.run_id, rows.counts))
-    table = to_arrow(rows).replace_schema_metadata({_KEY: told})
+    _write(folder, manifest, name, to_arrow(rows), rows.counts)
+
+
+def write_prices(
+    folder: Path, manifest: Manifest, name: str, paths: Mapping[str, PricePath]
+) -> None:
+    """Write what a partition's symbols traded at, in time order each."""
+    symbols = sorted(paths)
+    owner = np.repeat(np.arange(len(symbols)), [len(paths[each].price) for each in symbols])
+    columns = {
+        "symbol": pa.DictionaryArray.from_arrays(
+            pa.array(owner, pa.int32()), pa.array(symbols, pa.string())
+        ),
+        "at_us": np.concatenate([np.empty(0, np.int64), *(paths[each].at_us for each in symbols)]),
+        "price": np.concatenate([np.empty(0), *(paths[each].price for each in symbols)]),
+    }
+    _write(folder, manifest, name, pa.table(columns), {})
+
+
+def _write(
+    folder: Path, manifest: Manifest, name: str, table: pa.Table, counts: Mapping[str, int]
+) -> None:
+    told = msgspec.json.encode(Part(manifest.run_id, counts))
+    table = table.replace_schema_metadata({_KEY: told})
 
     def write(file: object) -> None:
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
-    write_whole(folder / manifest.part(partition), write)
+    write_whole(folder / name, write)
 
 
-def is_done(folder: Path, manifest: Manifest, partition: int) -> bool:
-    """Whether the partition's file is there. Raises Refused where it is of another run."""
-    path = folder / manifest.part(partition)
+def is_there(folder: Path, manifest: Manifest, name: str) -> bool:
+    """Whether the file is there. Raises Refused where it is of another run."""
+    path = folder / name
     if not path.exists():
         return False
     try:
@@ -48,22 +72,36 @@ def is_done(folder: Path, manifest: Manifest, partition: int) -> bool:
     return True
 
 
+def read_rows(folder: Path, manifest: Manifest, name: str) -> TrainingTable:
+    """The rows of one partition. Raises Refused as `read_part`."""
+    part, table = read_part(folder, manifest, name)
+    return from_arrow(
+        table,
+        feature_set=manifest.policy.feature_set,
+        feature_set_version=manifest.policy.feature_set_version,
+        feature_names=manifest.feature_names,
+        sentiment_model=manifest.sentiment_model,
+        rule=manifest.rule,
+        counts=part.counts,
+    )
+
+
 def read_part(
-    folder: Path, manifest: Manifest, partition: int, columns: list[str] | None = None
+    folder: Path, manifest: Manifest, name: str, columns: list[str] | None = None
 ) -> tuple[Part, pa.Table]:
-    """The partition's file, or some columns of it.
+    """The file `name`, or some columns of it.
 
     Raises
     ------
     Refused
         It is not there, damaged, or of another run.
     """
-    path = folder / manifest.part(partition)
+    path = folder / name
     try:
         table = pq.read_table(path, columns=columns, page_checksum_verification=True)
     except FileNotFoundError:
         raise Refused(
-            f"{path}: expected the rows of partition {partition}, found no such file; "
+            f"{path}: expected it in a finished dataset, found no such file; "
             "finish the dataset: tapewire dataset build --resume"
         ) from None
     except (pa.ArrowException, OSError) as error:

@@ -51,7 +51,7 @@ def statistics(folder: Path, manifest: Manifest) -> Statistics:
     rest = [CLASS, "symbol", "trigger", "as_of", "exit"]
     tables = []
     for partition in manifest.sizes:
-        part, table = read_part(folder, manifest, partition, rest)
+        part, table = read_part(folder, manifest, manifest.part(partition), rest)
         left_out.update(part.counts)
         tables.append(table)
     rows = pa.concat_tables(tables, promote_options="permissive")
@@ -86,7 +86,8 @@ def statistics(folder: Path, manifest: Manifest) -> Statistics:
 
 
 def _column(folder: Path, manifest: Manifest, name: str) -> Floats:
-    parts = [read_part(folder, manifest, each, [name])[1][name] for each in manifest.sizes]
+    files = [manifest.part(each) for each in manifest.sizes]
+    parts = [read_part(folder, manifest, each, [name])[1][name] for each in files]
     return np.concatenate([part.to_numpy() for part in parts])
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from stream.archive.migrate import migrate
+from stream.errors import Refused
 from stream.events import micros
 from tests.e2e.servers import tapewire
 from tests.fix_namespace import drop_schema
@@ -121,11 +122,17 @@ def test_days_are_bought_at_their_open_and_held_for_a_session(
 
     none = tapewire(of(timescale, namespace), "backtest", "--json")
     assert json.loads(none.stdout)["trades"] == 0
-    insert(db, "signals", [signal("k", "AAA", at(0), valid_until=at(60))])
+    insert(db, "signals", [signal("k", "AAA", at(0), valid_until=at(60), horizon="1d")])
     done = tapewire(of(timescale, namespace), "backtest", "--json")
     found = json.loads(done.stdout)
     assert (found["trades"], found["mean time held, s"]) == (1, day * 60)
     assert found["strategies"]["signals"]["0"]["total"] == pytest.approx(51 / 51 - 1)
+
+    insert(db, "signals", [signal("l", "AAA", at(day), valid_until=at(day), horizon="2w")])
+    with open_history(timescale, namespace) as history:
+        assert history.traded(micros(at(day)), None).sessions == 10
+        with pytest.raises(Refused, match="ones of one horizon, got 1d and 2w; choose a span"):
+            history.traded(None, None)
 
 
 def test_a_report_into_no_folder_is_refused_at_the_start(

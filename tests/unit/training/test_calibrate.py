@@ -73,6 +73,15 @@ def test_threshold_pays_where_confidence_does():
     assert threshold == pytest.approx(0.8)
 
 
+def test_rows_that_cost_more_than_they_earn_raise_the_threshold():
+    draw = np.random.default_rng(0)
+    sure = draw.random(2_000) < 0.2
+    p = np.where(sure[:, None], [0.1, 0.1, 0.8], [0.3, 0.2, 0.5])
+    returns = 0.01 + draw.normal(size=2_000) * 0.001
+    assert choose_threshold(p, returns, np.full(2_000, 0.001))[0] == pytest.approx(0.5)
+    assert choose_threshold(p, returns, np.where(sure, 0.001, 0.02))[0] == pytest.approx(0.8)
+
+
 def test_no_paying_threshold_is_the_default():
     p = np.tile([0.2, 0.2, 0.6], (1_000, 1))
     returns = np.random.default_rng(0).normal(size=1_000) * 0.0001

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from stream.errors import Refused
 from stream.events import (
     ClockTick,
     CorporateAction,
@@ -17,7 +18,7 @@ from stream.events import (
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.state import PartitionState
 from tests.factories import policy
-from training.labels import LABEL_RULES
+from training.label_rules import LABEL_RULES
 from training.replay import replay
 from training.stored import Stored
 
@@ -77,6 +78,7 @@ def test_rows_are_ordered_and_entries_follow_as_of():
     assert (table.entry_us - MINUTE >= table.as_of_us).all()
     assert (table.exit_us - table.entry_us == 30 * MINUTE).all()
     assert set(table.trigger) == {"pane"}
+    assert table.entry_us.max() < table.exit_us.max() <= START + 120 * MINUTE
 
 
 def test_partitions_together_give_the_rows_of_each():
@@ -193,15 +195,108 @@ def test_split_known_in_the_history_is_in_the_labels():
     assert split.forward_return == pytest.approx(plain.forward_return, abs=1e-12)
 
 
+def with_session(market, opens, closes):
+    """The market with a session of XNYS stated in it; minutes after START."""
+    session = date(2023, 11, 14)
+    stated = [
+        (START + minute * MINUTE, ClockTick(
+            kind=kind, at=moment(START + minute * MINUTE), calendar="XNYS", session=session
+        ))
+        for kind, minute in (("open", opens), ("close", closes))
+    ]  # fmt: skip
+    return sorted([*market, *stated], key=lambda timed: timed[0])
+
+
+def test_rows_whose_horizon_crosses_the_stated_close_are_counted():
+    plain = table_of(make_market())
+    table = table_of(with_session(make_market(), 0, 100))
+    crossing = plain.exit_us > START + 100 * MINUTE
+    assert 0 < crossing.sum() < len(plain)
+    assert np.array_equal(table.as_of_us, plain.as_of_us[~crossing])
+    assert table.counts["crosses close"] == 2 * 30
+    assert "crosses close" not in plain.counts
+
+
+def test_panes_outside_the_stated_session_are_not_traded_in():
+    table = table_of(with_session(make_market(), 60, 118))
+    assert table.entry_us.min() == START + 61 * MINUTE
+    assert table.counts["no entry"] > 0
+
+
+def test_quotes_that_came_with_trades_make_the_price():
+    """Trades bounce between bid and ask by 1 %, the mid stands: no row earns the bounce."""
+    bounced, draw = [], np.random.default_rng(0)
+    for at, event in make_market(symbols=("AAA",)):
+        if type(event) is Tick:
+            price = float(draw.choice([99.5, 100.5]))
+            event = msgspec.structs.replace(event, price=price, bid=99.5, ask=100.5)
+        bounced.append((at, event))
+    unquoted = [
+        (at, msgspec.structs.replace(e, bid=None, ask=None) if type(e) is Tick else e)
+        for at, e in bounced
+    ]
+    assert set(table_of(bounced).forward_return) == {0.0}
+    assert np.abs(table_of(unquoted).forward_return).max() > 1e-4
+
+
+def test_target_is_in_units_of_volatility_or_costs_and_clipped():
+    table = table_of(make_market())
+    cost = 2 * np.maximum(1e-4, 0.005 / 100.0)
+    assert table.round_trip == pytest.approx(cost, rel=0.1)
+    unit = np.maximum(table.volatility, table.round_trip)
+    assert np.array_equal(table.target, np.clip(table.forward_return / unit, -4.0, 4.0))
+    assert np.abs(table_of(make_market(seed=2)).target).max() <= 4.0
+
+
+def test_relative_target_is_against_the_symbols_that_entered_with_it():
+    names = tuple("ABCDEF")
+    table = table_of(make_market(symbols=names))
+    assert not np.isnan(table.market_return).any()
+    for moment_us in np.unique(table.entry_us)[::10]:
+        own = table.take((table.entry_us == moment_us) & (table.trigger == "pane"))
+        assert set(own.symbol) == set(names)
+        assert own.market_return == pytest.approx(own.forward_return.mean())
+        relative = (own.forward_return - own.market_return) / own.unit
+        assert own.relative_target == pytest.approx(np.clip(relative, -4.0, 4.0))
+    assert np.isnan(table_of(make_market()).relative_target).all()
+
+
+def test_market_of_two_partitions_holds_the_symbols_of_both():
+    names = ("A", "B", "C"), ("D", "E", "F")
+    events = [list(make_market(symbols=each, seed=p)) for p, each in enumerate(names)]
+    both = replay([(p, stored(each)) for p, each in enumerate(events)], policy(), None)
+    assert not np.isnan(both.market_return).any()
+    assert np.isnan(table_of(events[0]).market_return).all()
+
+
+def test_barrier_ends_labels_sooner_and_never_later():
+    plain, table = (
+        replay([(0, stored(make_market()))], policy(), None, horizon=horizon)
+        for horizon in ("30m", "30m-barrier")
+    )
+    assert np.array_equal(plain.as_of_us, table.as_of_us)
+    assert (table.exit_us <= plain.exit_us).all()
+    sooner = table.exit_us < plain.exit_us
+    assert 0.2 < sooner.mean() < 0.95
+    assert (np.abs(table.forward_return[sooner]) >= table.unit[sooner]).all()
+    assert (table.y[sooner] != 1).all()
+
+
+def test_unknown_horizon_is_refused():
+    with pytest.raises(Refused, match="horizon: expected one of 30m"):
+        replay([], policy(), None, horizon="3w")
+
+
 def test_volatility_is_scaled_to_the_horizon():
     table = table_of(make_market())
     hourly = table.x[:, FEATURES.names.index("volatility_realised_1h")]
     assert table.volatility == pytest.approx(hourly * np.sqrt(0.5))
 
 
-def test_every_feature_set_has_a_label_rule_that_names_its_volatility():
+def test_every_feature_set_has_label_rules_that_name_its_volatility():
     for name, features in FEATURE_SETS.items():
-        assert LABEL_RULES[name].volatility in features.names
+        for rule in LABEL_RULES[name].values():
+            assert rule.volatility in features.names
 
 
 def test_rows_do_not_hang_on_the_order_of_partitions_or_symbols():

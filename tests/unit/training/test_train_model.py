@@ -6,7 +6,7 @@ import pytest
 from models.artifact import from_bytes, sha256_of, to_bytes
 from models.scorer import ArtifactScorer
 from training.errors import TrainingRefused
-from training.labels import LABEL_RULES
+from training.label_rules import label_rule
 from training.rows import TrainingTable
 from training.train import train_model
 
@@ -26,7 +26,7 @@ def make_table(n=4_000, effect=0.6, seed=0, n_days=40, **changes):
         "feature_set_version": 3,
         "feature_names": NAMES,
         "sentiment_model": "lexicon-1",
-        "rule": LABEL_RULES["intraday"],
+        "rule": label_rule("intraday"),
         "x": x,
         "symbol": np.array(["AAA", "BBB"])[draw.integers(0, 2, n)],
         "trigger": np.full(n, "pane"),
