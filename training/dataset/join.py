@@ -28,7 +28,9 @@ def join(folder: Path, manifest: Manifest) -> None:
 
 
 def tidy(folder: Path, manifest: Manifest) -> None:
-    """Drop what was made apart, once every part is there."""
+    """Drop what was made apart, and what kills cut off, once every part is there."""
+    for cut_off in folder.glob(".*.parquet.*"):
+        cut_off.unlink(missing_ok=True)
     for partition in manifest.sizes:
         for name in (manifest.apart(partition), manifest.prices(partition)):
             (folder / name).unlink(missing_ok=True)

@@ -36,7 +36,8 @@ def write_prices(
 ) -> None:
     """Write what a partition's symbols traded at, in time order each."""
     symbols = sorted(paths)
-    owner = np.repeat(np.arange(len(symbols)), [len(paths[each].price) for each in symbols])
+    counts = np.array([len(paths[each].price) for each in symbols], dtype=np.int64)
+    owner = np.repeat(np.arange(len(symbols)), counts)
     columns = {
         "symbol": pa.DictionaryArray.from_arrays(
             pa.array(owner, pa.int32()), pa.array(symbols, pa.string())

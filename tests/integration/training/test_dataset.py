@@ -37,7 +37,8 @@ from tests.integration.training.test_history_order import (
     store,
 )
 from training.dataset.build import Span, build
-from training.dataset.card import read_card
+from training.dataset.card import read_card, write_card
+from training.dataset.join import tidy
 from training.dataset.load import load_dataset
 from training.errors import TrainingRefused
 from training.fingerprint import fingerprint
@@ -291,3 +292,23 @@ def test_no_history_and_no_dataset_are_one_line(settings: Settings, tmp_path: Pa
     done = tapewire(environment(settings), "dataset", "show", str(tmp_path))
     assert done.returncode == 2
     assert "expected a finished dataset, found no card.json" in done.stderr
+
+
+def test_a_history_too_short_for_rows_is_a_dataset_without_any(
+    timescale: str, settings: Settings, tmp_path: Path
+) -> None:
+    schema = f"dataset_{uuid.uuid4().hex[:12]}"
+    migrate(timescale, schema)
+    try:
+        store((timescale, schema), make_partition(0, 20))
+        built = build(timescale, schema, policy_of(settings), tmp_path)
+    finally:
+        drop_schema(timescale, schema)
+    (tmp_path / ".part-00000.parquet.123").write_bytes(b"cut off")
+    tidy(tmp_path, built.manifest)
+    assert len(load_dataset(tmp_path)) == 0
+    card = write_card(tmp_path, built.manifest, "command")
+    assert card.statistics.left_out == {"warming up": 2 * 18 + 1}  # closed panes, an article
+    assert card.statistics.class_shares == {"bearish": 0.0, "neutral": 0.0, "bullish": 0.0}
+    assert "| rows | 0 |" in (tmp_path / "card.md").read_text()
+    assert not list(tmp_path.glob(".*"))
