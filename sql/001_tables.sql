@@ -194,7 +194,6 @@ CREATE TABLE IF NOT EXISTS signals (
     last_tick_age_s double precision,
     last_news_age_s double precision,
     model_age_s double precision,
-    contributions jsonb,
     emitted_at timestamptz NOT NULL,
     kafka_ts timestamptz NOT NULL,
     topic_id text NOT NULL,
@@ -204,6 +203,45 @@ CREATE TABLE IF NOT EXISTS signals (
 );
 CREATE INDEX IF NOT EXISTS signals_symbol ON signals (symbol, as_of DESC);
 CREATE INDEX IF NOT EXISTS signals_key ON signals (signal_key);
+
+-- contributions: feature, value and log_odds each, the largest first; with base they sum to log_odds.
+-- A reason says why there are none.
+CREATE TABLE IF NOT EXISTS signal_explanations (
+    signal_id text NOT NULL,
+    signal_key text NOT NULL,
+    revision integer NOT NULL,
+    symbol text NOT NULL,
+    as_of timestamptz NOT NULL,
+    model_version text NOT NULL,
+    base double precision,
+    log_odds double precision,
+    contributions jsonb NOT NULL,
+    reason text,
+    kafka_ts timestamptz NOT NULL,
+    topic_id text NOT NULL,
+    "partition" integer NOT NULL,
+    "offset" bigint NOT NULL,
+    PRIMARY KEY (as_of, signal_id)
+);
+CREATE INDEX IF NOT EXISTS signal_explanations_signal ON signal_explanations (signal_id);
+
+-- What became of a signal, whichever model made it (`tapewire outcomes`): one row a signal_id.
+-- `y` is 0 bearish, 1 neutral, 2 bullish; NULL with `left_out`, which says why there is none.
+-- `matured_at` is event time: when the last price that the label needs was known.
+CREATE TABLE IF NOT EXISTS outcomes (
+    signal_id text NOT NULL,
+    as_of timestamptz NOT NULL,
+    symbol text NOT NULL,
+    horizon text NOT NULL,
+    entry_at timestamptz,
+    exit_at timestamptz,
+    forward_return double precision,
+    y smallint CHECK (y BETWEEN 0 AND 2),
+    left_out text,
+    matured_at timestamptz,
+    PRIMARY KEY (as_of, signal_id),
+    CHECK ((y IS NULL) = (left_out IS NOT NULL))
+);
 
 CREATE TABLE IF NOT EXISTS late_events (
     source_topic text NOT NULL,

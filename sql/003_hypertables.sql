@@ -13,6 +13,7 @@ BEGIN
             ('ticks', 'ts', interval '1 day'),
             ('bars', 'bar_end', interval '30 days'),
             ('signals', 'as_of', interval '30 days'),
+            ('signal_explanations', 'as_of', interval '30 days'),
             ('news', 'published_at', interval '30 days'),
             ('sentiments', 'available_at', interval '30 days'),
             ('context', 'ts', interval '90 days'),

@@ -36,6 +36,18 @@ FROM signals s
 LEFT JOIN feature_sets n
     ON n.feature_set = s.feature_set AND n.version = s.feature_set_version;
 
+-- Signals that were explained: a row for what each feature added, the largest first.
+CREATE OR REPLACE VIEW signal_contributions AS
+SELECT
+    s.signal_id, s.symbol, s.as_of, s.direction, s.confidence, s.score, s.model_version,
+    e.base, e.log_odds AS sum_log_odds, c.rank, c.feature, c.value, c.log_odds
+FROM signal_explanations e
+JOIN signals s ON s.as_of = e.as_of AND s.signal_id = e.signal_id
+CROSS JOIN LATERAL ROWS FROM (
+    jsonb_to_recordset(e.contributions)
+        AS (feature text, value double precision, log_odds double precision)
+) WITH ORDINALITY AS c (feature, value, log_odds, rank);
+
 -- Signals a minute of event time, and how many could be acted on.
 CREATE OR REPLACE VIEW signal_rate AS
 SELECT

@@ -25,6 +25,7 @@ BEGIN
                 '30 days'
             ),
             ('signals', 'symbol', 'as_of DESC, signal_id', '30 days'),
+            ('signal_explanations', 'symbol', 'as_of DESC, signal_id', '30 days'),
             ('clock', '"partition"', 'at DESC, topic_id, "offset"', '30 days')
         ) AS t (name, segment_by, order_by, after)
         JOIN timescaledb_information.hypertables h
@@ -108,13 +109,14 @@ BEGIN
     SELECT t.time_column INTO time_column FROM (VALUES
         ('ticks', 'ts'), ('bars', 'bar_end'), ('news', 'published_at'),
         ('sentiments', 'available_at'), ('context', 'ts'), ('actions', 'announced_at'),
-        ('clock', 'at'), ('signals', 'as_of'), ('late_events', 'ts'), ('dead_letters', 'kafka_ts')
+        ('clock', 'at'), ('signals', 'as_of'), ('signal_explanations', 'as_of'),
+        ('late_events', 'ts'), ('dead_letters', 'kafka_ts')
     ) AS t (name, time_column) WHERE t.name = table_name;
     IF time_column IS NULL THEN
         RAISE EXCEPTION 'keep_for: expected a table of events, got %', table_name
             USING ERRCODE = 'invalid_parameter_value',
             HINT = 'one of ticks, bars, news, sentiments, context, actions, clock, signals, '
-                'late_events, dead_letters';
+                'signal_explanations, late_events, dead_letters';
     END IF;
     IF keep IS NULL OR oldest > now() - interval '7 days' THEN
         RAISE EXCEPTION 'keep_for: expected 7 days or more, got %', keep
@@ -122,7 +124,7 @@ BEGIN
             HINT = 'continuous aggregates refresh the last 3 days, and lose what is gone there';
     END IF;
     IF force IS NOT TRUE AND oldest > now() - interval '400 days'
-        AND table_name NOT IN ('signals', 'late_events', 'dead_letters')
+        AND table_name NOT IN ('signals', 'signal_explanations', 'late_events', 'dead_letters')
     THEN
         RAISE EXCEPTION 'keep_for: expected 400 days or more of the input %, got %', table_name, keep
             USING ERRCODE = 'invalid_parameter_value',

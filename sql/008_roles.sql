@@ -36,8 +36,9 @@ BEGIN
     );
     FOREACH written IN ARRAY ARRAY[
         'instruments', 'news', 'sentiments', 'ticks', 'bars', 'context', 'actions', 'clock',
-        'signals', 'late_events', 'dead_letters', 'feature_sets', 'positions', 'policies',
-        'builds', 'ml_models', 'ml_aliases', 'ml_alias_moves', 'dead_letter_fates', 'rescores'
+        'signals', 'signal_explanations', 'late_events', 'dead_letters', 'feature_sets',
+        'positions', 'policies', 'builds', 'ml_models', 'ml_aliases', 'ml_alias_moves',
+        'dead_letter_fates', 'rescores'
     ] LOOP
         EXECUTE format('GRANT INSERT ON %I.%I TO %I', own, written, writer);
     END LOOP;

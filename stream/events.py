@@ -244,6 +244,33 @@ class Signal(Struct, frozen=True, kw_only=True):
     emitted_at: Time
 
 
+class Contribution(Struct, frozen=True, kw_only=True):
+    """What one feature added; log_odds above 0 speaks for bullish. value None: no data."""
+
+    feature: str
+    value: float | None
+    log_odds: float
+
+
+class SignalExplained(Struct, frozen=True, kw_only=True):
+    """Why the model of an actionable signal said so, some moments after it.
+
+    `base` and the contributions, the largest first, sum to `log_odds`: of bullish against bearish,
+    before the calibration. Where there is a `reason` the model could not be asked, and it says why.
+    """
+
+    signal_id: Word
+    signal_key: Word
+    revision: Revision
+    symbol: Symbol
+    as_of: Time
+    model_version: Word
+    base: float | None = None
+    log_odds: float | None = None
+    contributions: tuple[Contribution, ...] = ()
+    reason: str | None = None
+
+
 class LateEvent(Struct, frozen=True, kw_only=True):
     """An event that came too late to count, its first 128 KiB, with how late it was."""
 
@@ -290,6 +317,7 @@ TOPICS: dict[str, type[Struct]] = {
     "sentiment": SentimentScored,
     "panes": PaneClosed,
     "signals": Signal,
+    "signal-explanations": SignalExplained,
     "late-events": LateEvent,
     "dead-letters": DeadLetter,
     "models": ModelChanged,

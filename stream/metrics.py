@@ -57,6 +57,10 @@ SENTIMENT_DRIFT = Gauge(
     "Distance of a model's latest classes from those it gave in training, 0 to 1",
     ["model"],
 )
+EXPLAINED_S = Histogram(
+    "tapewire_explained_seconds", "From a signal in the log to its explanation", buckets=_SECONDS
+)
+JOB_EXIT_CODE = Gauge("tapewire_job_exit_code", "Of a scheduled job's last run", ["job"])
 MODEL_AGE_S = Gauge(
     "tapewire_model_age_seconds", "Event time since the champion's last training row"
 )

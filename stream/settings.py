@@ -23,7 +23,7 @@ from models.sentiment.model import ENSEMBLE, Device, misspelt
 from stream import wire
 from stream.errors import Refused
 
-Role = Literal["sentiment", "score", "archive", "clock"]
+Role = Literal["sentiment", "score", "archive", "clock", "explain"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

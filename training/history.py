@@ -25,8 +25,10 @@ from stream.archive.tables import TABLES
 from stream.database import explained
 from stream.errors import Refused
 from stream.events import micros
+from stream.scoring.policy import Policy
 from stream.sentiment.judge import NO_MODEL
 from training.accounting import Account, accounts, less_empty
+from training.served import Vector, served
 from training.stored import ACTIONS, CLOCK, INSTRUMENTS, SENTIMENT, TAPES, Source, Stored
 from training.traded import Traded, traded
 
@@ -184,6 +186,17 @@ class History:
             for row in cursor.execute(query.encode(), [partition]):
                 yield dict(zip(SIGNAL_COLUMNS, row, strict=True))
 
+    def served(
+        self,
+        partition: int,
+        policy: Policy,
+        model: str | None,
+        since_us: int | None,
+        until_us: int | None,
+    ) -> Rows[Vector]:
+        """The partition's served vectors by as_of."""
+        return served(self._connection, partition, policy, model, since_us, until_us)
+
     def signal_partitions(self) -> dict[int, int]:
         """Stored signals by partition."""
         query = 'SELECT "partition", count(*) FROM signals GROUP BY 1 ORDER BY 1'
@@ -225,6 +238,16 @@ class History:
     def policies(self) -> dict[str, dict[str, Any]]:
         """What each policy_id stands for."""
         return dict(self._connection.execute("SELECT policy_id, policy FROM policies").fetchall())
+
+    def newest_policy(self) -> Policy:
+        """What the newest signal obeyed. Raises Refused where there is none."""
+        found = self._one(
+            "SELECT policy FROM policies WHERE policy_id = "
+            "(SELECT policy_id FROM signals ORDER BY as_of DESC LIMIT 1)"
+        )
+        if found is None:
+            raise Refused(f"schema {self.schema}: expected stored signals, found none")
+        return msgspec.convert(found, Policy)
 
     def builds(self) -> dict[str, dict[str, Any]]:
         """What each build that made a stored signal stands for."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -53,35 +54,52 @@ def replay_apart(
     applied: Callable[[int], None] = lambda n: None,
 ) -> Labelled:
     """As `replay`, of some partitions: what hangs on the symbols of others is left open."""
-    policy = msgspec.structs.replace(policy, score_every_tick=False)
     rule = label_rule(policy.feature_set, horizon)
     samples = Samples(policy.features, policy.staleness_s)
     tapes = Tapes(policy)
-    until = n = 0
+    until = 0
+    replayed = steps(partitions, policy, sentiment_model, samples.counts)
+    for n, (state, event, due) in enumerate(replayed, start=1):
+        if n % 10_000 == 0:
+            applied(n)
+        if event is not None:
+            tapes.note(event)
+        for one in due:
+            samples.add(one)
+        for symbol, pane in state.take_closed():
+            tapes.close(symbol, pane)
+        until = max(until, state.event_time)
+    return samples.label(tapes.by_symbol(), rule, until, sentiment_model)
+
+
+def steps(
+    partitions: Iterable[tuple[int, Iterable[Stored]]],
+    policy: Policy,
+    sentiment_model: str | None,
+    counts: Counter[str],
+) -> Iterator[tuple[PartitionState, msgspec.Struct | None, list[Due]]]:
+    """Of each stored event: its partition's state after it, itself if it was applied, what was due.
+
+    Rows that cannot be trained on are not due. `counts` takes what was not used; closed panes stay
+    with the state until they are taken.
+    """
+    policy = msgspec.structs.replace(policy, score_every_tick=False)
     for partition, events in partitions:
         state = PartitionState(partition, policy)
         foreign: set[tuple[str, str, int]] = set()  # symbol, article, revision: they make no row
         for event, offset, at_us in events:
-            n += 1
-            if n % 10_000 == 0:
-                applied(n)
             if type(event) is SentimentScored and _is_foreign(event, sentiment_model):
-                samples.counts["sentiment of another model"] += 1
+                counts["sentiment of another model"] += 1
                 event = msgspec.structs.replace(event, status="retracted")
                 foreign.add((event.symbol, event.article_id, event.revision))
             due: list[Due] = []
+            outcome = None
             try:
-                if state.apply(event, offset, at_us, due) is Outcome.APPLIED:
-                    tapes.note(event)
+                outcome = state.apply(event, offset, at_us, due)
             except Rejected:
-                samples.counts["rejected events"] += 1
-            for one in due:
-                if (one.symbol, one.trigger_ref, one.revision) not in foreign:
-                    samples.add(one)
-            for symbol, pane in state.take_closed():
-                tapes.close(symbol, pane)
-        until = max(until, state.event_time)
-    return samples.label(tapes.by_symbol(), rule, until, sentiment_model)
+                counts["rejected events"] += 1
+            own = [one for one in due if (one.symbol, one.trigger_ref, one.revision) not in foreign]
+            yield state, event if outcome is Outcome.APPLIED else None, own
 
 
 def _is_foreign(scored: SentimentScored, model: str | None) -> bool:

@@ -103,6 +103,11 @@ TABLES: dict[str, Table] = {
             "last_tick_age_s:float last_news_age_s:float model_age_s:float emitted_at:time",
         ),
         _table(
+            "signal_explanations",
+            "signal_id:text signal_key:text revision:int4 symbol:text as_of:time "
+            "model_version:text base:float log_odds:float contributions:json reason:text",
+        ),
+        _table(
             "late_events",
             "source_topic:text source_partition:int4 source_offset:int8 symbol:text ts:time "
             "late_by_s:float reason:text payload:text",
@@ -187,6 +192,13 @@ def _signal(e: events.Signal, names_of: NamesOf) -> Row:
     )  # fmt: skip
 
 
+def _explanation(e: events.SignalExplained) -> Row:
+    return (
+        e.signal_id, e.signal_key, e.revision, e.symbol, time_us(e.as_of), e.model_version, e.base,
+        e.log_odds, jsonb(e.contributions), e.reason,
+    )  # fmt: skip
+
+
 def _late_event(e: events.LateEvent) -> Row:
     source = e.topic, int4(e.partition, "partition"), int8(e.offset, "offset")
     return (*source, e.symbol, time_us(e.ts), e.late_by_s, e.reason, e.payload)
@@ -208,13 +220,14 @@ _ROWS: Mapping[str, tuple[str, type[Any], Callable[..., Row]]] = {
     "sentiment": ("sentiments", events.SentimentScored, _sentiment),
     "panes": ("bars", events.PaneClosed, _pane),
     "signals": ("signals", events.Signal, _signal),
+    "signal-explanations": ("signal_explanations", events.SignalExplained, _explanation),
     "late-events": ("late_events", events.LateEvent, _late_event),
     "dead-letters": ("dead_letters", events.DeadLetter, _dead_letter),
 }
 # The logical topics that have a table.
 ARCHIVED = tuple(_ROWS)
 # Of those, what another role reads besides: it writes the dead letters. The tape is one more.
-READ_ELSEWHERE = frozenset({"news", "sentiment", "actions", "instruments"})
+READ_ELSEWHERE = frozenset({"news", "sentiment", "actions", "instruments", "signals"})
 _TAPES = ("ticks", "bars")
 _UNREADABLE = (Rejected, msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 

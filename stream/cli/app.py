@@ -14,6 +14,7 @@ from stream.cli import (
     dataset,
     demo,
     dlq,
+    drift,
     explain,
     learn,
     look,
@@ -21,7 +22,9 @@ from stream.cli import (
     prove,
     rescore,
     run,
+    schedule,
     sentiment,
+    served,
 )
 from stream.cli.process import exit_code, log_to_stderr
 
@@ -47,6 +50,9 @@ app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
 app.command()(backtest.backtest)
 app.command()(prove.verify)
+app.command()(served.served)
+app.command()(drift.drift)
+app.command()(schedule.schedule)
 app.command()(explain.explain)
 app.add_typer(dlq.dlq, name="dlq")
 app.add_typer(cache.cache, name="cache")

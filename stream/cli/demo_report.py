@@ -25,6 +25,7 @@ TABLES = (
     "clock",
     "instruments",
     "signals",
+    "signal_explanations",
     "late_events",
     "dead_letters",
 )

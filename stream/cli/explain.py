@@ -38,7 +38,7 @@ def explain(
 
     Example: tapewire explain 3f2a9c0d1e4b5a67
     """
-    from models.explain import explain as shares
+    from models.explain import Explainer
     from stream.cli.demo import last_demo_database
 
     with last_demo_database(read_settings()) as (dsn, schema):
@@ -46,7 +46,7 @@ def explain(
         vector = [None if value is None or isnan(value) else value for value in signal["features"]]
         try:
             artifact = Registry(dsn, schema).load(signal["model_version"])
-            found = shares(artifact, vector)
+            found = Explainer(artifact).explain(vector)
         except ArtifactError as error:
             raise Refused(f"signal {signal_id}: {error}") from None
         except ConnectionError as error:

@@ -16,7 +16,7 @@ from stream.cli.process import exit_code, log_to_stderr
 from stream.errors import Refused
 from stream.settings import Role, Settings, read_settings
 
-ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock")
+ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock", "explain")
 _MISSED = ("sentiment", "score")  # signals wait for them
 _SPARE = "--spare"
 
@@ -46,6 +46,7 @@ def run_one(role: str, settings: Settings, *, spare: bool = False) -> None:
         "score": _score,
         "archive": _archive,
         "clock": _clock,
+        "explain": _explain,
     }
     if role not in runners:
         raise Refused(f"--role: expected one of {', '.join(ROLES)} or all, got {role!r}")
@@ -83,6 +84,12 @@ def _clock() -> Callable[[Settings], Awaitable[None]]:
     from stream.clock.agent import run_clock
 
     return run_clock
+
+
+def _explain() -> Callable[[Settings], Awaitable[None]]:
+    from stream.explaining.agent import run_explain
+
+    return run_explain
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ async def prepare_and_run(
     """Run `role` by `run`, once the servers let us in and the topics are there."""
     for line in wire.exposed(settings):
         log.warning("unprotected", why=line)
-    if role in ("score", "archive"):
+    if role in ("score", "archive", "explain"):
         await asyncio.to_thread(refuse_strangers, settings.database.get_secret_value())
     if settings.metrics_port:
         metrics.serve(settings.metrics_port + ROLES.index(role))

@@ -115,8 +115,10 @@ async def wait_drained(settings: Settings) -> None:
     try:
         await follower.wait_for_outputs("sentiment", ("news",))
         await follower.wait_for_outputs("score", (settings.tape, "sentiment"))
+        await follower.wait_for_outputs("explain", ("signals",))
         read = ("news", settings.tape, "instruments", "sentiment", "panes", "signals")
-        await follower.wait_for_outputs("archive", (*read, "late-events", "dead-letters"))
+        made = ("signal-explanations", "late-events", "dead-letters")
+        await follower.wait_for_outputs("archive", (*read, *made))
     finally:
         follower.close()
 

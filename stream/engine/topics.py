@@ -21,7 +21,7 @@ from stream.events import TOPICS
 from stream.settings import Settings
 
 INPUTS = ("news", "ticks", "bars", "context", "actions", "instruments")
-STATES = ("score-state", "sentiment-state")
+STATES = ("score-state", "sentiment-state", "explain-state")
 _TIMEOUT_S = 15.0
 _AGAIN_S = 0.5
 _STATE_CONFIG = {

@@ -125,6 +125,17 @@ ROUND_TRIPS: list[tuple[str, str, msgspec.Struct]] = [
     ),
     ("signals", "signals", signal()),
     (
+        "signal-explanations",
+        "signal_explanations",
+        events.SignalExplained(
+            signal_id="s1", signal_key="k1", revision=1, symbol="AAPL", as_of=AT,
+            model_version="v1", base=-0.25, log_odds=0.125, contributions=(
+                events.Contribution(feature="return_log_5m", value=0.1, log_odds=0.5),
+                events.Contribution(feature="sentiment_mean_1h", value=None, log_odds=-0.125),
+            ),
+        ),
+    ),
+    (
         "late-events",
         "late_events",
         events.LateEvent(
@@ -189,6 +200,8 @@ def columns_of(table: str, event: msgspec.Struct) -> dict[str, Any]:
         plain["features_by_name"] = None
     if table == "bars":
         plain["origin"] = "bar" if isinstance(event, events.Bar) else "pane"
+    if isinstance(event, events.SignalExplained):
+        plain["contributions"] = msgspec.to_builtins(event.contributions)
     names = RENAMED.get(table, {})
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
     return {names.get(name, name): value for name, value in lists.items()}
@@ -215,8 +228,8 @@ def test_tables_are_hypertables_where_the_server_has_timescaledb(database: str, 
         f"WHERE hypertable_schema = '{SCHEMA}'",
     )
     assert {row["name"] for row in found} == {
-        "ticks", "bars", "signals", "news", "sentiments", "context", "clock", "late_events",
-        "dead_letters",
+        "ticks", "bars", "signals", "signal_explanations", "news", "sentiments", "context", "clock",
+        "late_events", "dead_letters",
     }  # fmt: skip
 
 
@@ -250,8 +263,22 @@ def test_an_event_comes_back_from_sql_as_it_was(
     assert not any(row[name] for name in row.keys() - expected.keys())
 
 
+def test_contributions_stand_beside_their_signal_the_largest_first(
+    database: str, sink: Sink
+) -> None:
+    for topic, table, event in ROUND_TRIPS:
+        if table in ("signals", "signal_explanations"):
+            sink.write([chunk(topic, events.encode(event))])
+    rows = query(database, "SELECT * FROM signal_contributions ORDER BY rank")
+    assert [(row["direction"], row["feature"], row["value"], row["log_odds"]) for row in rows] == [
+        ("BULLISH", "return_log_5m", 0.1, 0.5),
+        ("BULLISH", "sentiment_mean_1h", None, -0.125),
+    ]
+    assert sum((row["log_odds"] for row in rows), rows[0]["base"]) == rows[0]["sum_log_odds"]
+
+
 def test_writing_again_changes_nothing(database: str, sink: Sink) -> None:
-    chunks = [chunk(topic, events.encode(event)) for topic, table, event in ROUND_TRIPS[:11]]
+    chunks = [chunk(topic, events.encode(event)) for topic, table, event in ROUND_TRIPS[:12]]
     first, again = sink.write(chunks), sink.write(chunks)
     assert first["ticks"] == first["signals"] == 1
     assert not +again
@@ -355,7 +382,7 @@ def test_far_times_are_kept(database: str, sink: Sink) -> None:
 
 
 def test_a_dead_letter_keeps_its_bytes(database: str, sink: Sink) -> None:
-    raw = events.encode(ROUND_TRIPS[10][2])
+    raw = events.encode(ROUND_TRIPS[11][2])
     assert base64.b64encode(b"\0\1\2") in raw
     sink.write([chunk("dead-letters", raw)])
     (row,) = query(database, "SELECT key, payload FROM dead_letters")

@@ -86,7 +86,8 @@ def test_policies_are_there_and_none_drops(tsl_db: psycopg.Connection, namespace
         "FROM timescaledb_information.jobs WHERE hypertable_schema = %s ORDER BY 1",
         [namespace],
     ).fetchall()
-    compressed = dict.fromkeys(("bars", "clock", "sentiments", "signals"), "30 days")
+    explained = ("signals", "signal_explanations")
+    compressed = dict.fromkeys(("bars", "clock", "sentiments", *explained), "30 days")
     compressed["ticks"] = "7 days"
     refreshed = dict.fromkeys(("bars_1m", "bars_1h"), "policy_refresh_continuous_aggregate")
     assert {name: after for name, kind, after in rows if kind == "policy_compression"} == compressed

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from models.artifact import Reference, with_version
-from models.explain import explain
+from models.explain import Explainer
 from models.importances import importances
 from models.registry import Registry
 from stream.archive.migrate import migrate
@@ -103,7 +103,8 @@ def test_a_stored_signal_is_explained_by_the_model_that_made_it(
     done = tapewire(of(timescale, schema), "explain", "made", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    by_feature = {each.feature: each.log_odds for each in explain(artifact, vector).contributions}
+    found = Explainer(artifact).explain(vector)
+    by_feature = {each.feature: each.log_odds for each in found.contributions}
     assert (told["model"], told["contributions"]) == (artifact.version, by_feature)
     shown = tapewire(of(timescale, schema), "explain", "made", "--top", "1").stdout
     assert "AAPL BULLISH as of 2024-03-05 14:00:00+00:00 by lightgbm" in shown

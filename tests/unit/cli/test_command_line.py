@@ -16,6 +16,7 @@ from stream.cli.cache import cache
 from stream.cli.dataset import dataset
 from stream.cli.dlq import dlq
 from stream.cli.models import models
+from stream.cli.role import ROLES
 from stream.cli.sentiment import sentiment
 from stream.errors import Refused
 from stream.events import EVENTS
@@ -84,7 +85,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, says: 
 def test_a_wrong_role_is_refused_before_anything_starts() -> None:
     done = run("worker", "--role", "nobody")
     assert done.returncode == 2
-    assert "expected one of sentiment, score, archive, clock or all, got 'nobody'" in done.stderr
+    assert f"expected one of {', '.join(ROLES)} or all, got 'nobody'" in done.stderr
 
 
 def test_a_spare_works_once_it_is_told_to_and_goes_when_nobody_can_tell_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 from stream.engine.checkpoint import Meta
 from stream.engine.deadletters import MAX_KEPT_BYTES, dead_letter
 from stream.engine.quiet import EVERY_S, OncePer
-from stream.engine.topics import partition_of, topic_config, topic_names
+from stream.engine.topics import STATES, partition_of, topic_config, topic_names
 from stream.events import DeadLetter, decode
 from stream.settings import Settings
 
@@ -40,7 +40,7 @@ def test_partition_is_javas(key: bytes, murmur2: int, n_partitions: int) -> None
 
 
 def test_replay_keeps_old_records_and_their_times() -> None:
-    for name in set(topic_names()) - {"score-state", "sentiment-state"}:
+    for name in set(topic_names()) - set(STATES):
         config = topic_config(name, Settings(mode="replay"))
         assert config["retention.ms"] == "-1"
         assert config["message.timestamp.type"] == "CreateTime"

@@ -1,0 +1,1 @@
+"""Role: what each feature added to an actionable signal, off the scoring path."""
