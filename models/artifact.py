@@ -99,6 +99,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     parameters : hyperparameters it was fitted with.
     threshold : least confidence of an actionable signal, 0..1.
     sentiment_model : the model whose scores it was trained on; None: there were none.
+    data_fingerprint : sha256 of the training table; empty: not known.
     """
 
     name: str
@@ -122,15 +123,38 @@ class Artifact(Struct, frozen=True, kw_only=True):
     code_revision: str
     wheels: dict[str, str]
     seed: int
+    data_fingerprint: str = ""
     format: int = FORMAT
 
     def of(self, role: str) -> tuple[Member, ...]:
         """The members of that role."""
         return tuple(member for member in self.members if member.role == role)
 
-    def check_fits(self, feature_set: str, version: int, names: Sequence[str]) -> None:
-        """Raise ArtifactError with the exact difference unless it scores such vectors."""
+    @property
+    def architecture(self) -> str:
+        """Its members by role, such as `direction: lightgbm; return: lightgbm`."""
+        roles: dict[str, list[str]] = {}
+        for member in self.members:
+            roles.setdefault(member.role, []).append(member.format)
+        return "; ".join(f"{role}: {' + '.join(made)}" for role, made in roles.items())
+
+    def check_fits(
+        self,
+        feature_set: str,
+        version: int,
+        names: Sequence[str],
+        sentiment_model: str | None = None,
+    ) -> None:
+        """Raise ArtifactError with the exact difference unless it scores such vectors.
+
+        Parameters
+        ----------
+        sentiment_model : whose scores the vectors hold; None: of no matter.
+        """
         difference = fits(self, feature_set, version, names)
+        own = self.sentiment_model
+        if difference is None and own and sentiment_model and own != sentiment_model:
+            difference = f"expected sentiment model {sentiment_model!r}, got {own!r}"
         if difference is not None:
             raise ArtifactError(
                 f"artifact {self.version} does not fit: {difference}; "

@@ -81,24 +81,6 @@ class Explainer:
         return Explained(base, tuple(found))
 
 
-def importances(artifact: Artifact) -> list[float]:
-    """How much each feature moves the direction, shares that sum to 1 (or all 0).
-
-    Of trees the gain of their splits, of linear members the absolute coefficients; the members
-    count by their weights.
-    """
-    total = np.zeros(len(artifact.feature_names))
-    for member in artifact.of("direction"):
-        if member.format == "linear":
-            model = LinearModel(member.text, len(total), len(CLASSES))
-            moved = np.abs(model.coefficients).sum(axis=0)
-        else:
-            moved = lightgbm.Booster(model_str=member.text).feature_importance("gain")
-        total += member.weight * moved / max(moved.sum(), 1e-12)
-    out: list[float] = (total / max(total.sum(), 1e-12)).tolist()
-    return out
-
-
 def _shares(version: str, member: Member, n_features: int) -> Callable[[Floats], Floats]:
     """From a row to (classes, features + 1) contributions to the raw scores, the base last."""
     if member.link == "probability":

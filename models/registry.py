@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,18 +13,20 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from models.artifact import Artifact, ArtifactError, from_bytes, sha256_of, to_bytes
+from models.importances import importances
 
-_SAVE = """
-INSERT INTO ml_models (
-    version, name, created_at, feature_set, feature_set_version, sentiment_model, horizon,
-    trained_from, trained_until, n_rows, metrics, verdict, sha256, artifact
-) VALUES (%s, %s, now(), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+_COLUMNS = (
+    "version", "name", "architecture", "feature_set", "feature_set_version", "sentiment_model",
+    "horizon", "trained_from", "trained_until", "n_rows", "data_fingerprint", "code_revision",
+    "hyperparameters", "importances", "metrics", "verdict", "sha256",
+)  # fmt: skip
+_SAVE = f"""
+INSERT INTO ml_models (created_at, artifact, {", ".join(_COLUMNS)})
+VALUES (now(), %(artifact)s, {", ".join(f"%({name})s" for name in _COLUMNS)})
 ON CONFLICT (version) DO NOTHING
 """
-_SHOW = """
-SELECT version, name, created_at, feature_set, feature_set_version, sentiment_model, horizon,
-    trained_from, trained_until, n_rows, metrics, verdict, sha256,
-    octet_length(artifact) AS n_bytes,
+_SHOW = f"""
+SELECT created_at, {", ".join(_COLUMNS)}, octet_length(artifact) AS n_bytes,
     array(SELECT alias FROM ml_aliases a WHERE a.version = m.version ORDER BY alias) AS aliases
 FROM ml_models m
 """
@@ -65,24 +67,7 @@ class Registry:
         raw = to_bytes(artifact)
         digest = sha256_of(raw)
         with self._transaction() as connection:
-            connection.execute(
-                _SAVE,
-                [
-                    artifact.version,
-                    artifact.name,
-                    artifact.feature_set,
-                    artifact.feature_set_version,
-                    artifact.sentiment_model,
-                    artifact.horizon,
-                    _moment(artifact.trained_from_us),
-                    _moment(artifact.trained_until_us),
-                    artifact.n_rows,
-                    Jsonb(artifact.metrics, dumps=_dumps),
-                    Jsonb(dict(verdict), dumps=_dumps),
-                    digest,
-                    raw,
-                ],
-            )
+            connection.execute(_SAVE, _row(artifact, verdict) | {"sha256": digest, "artifact": raw})
             row = connection.execute(
                 "SELECT sha256 FROM ml_models WHERE version = %s", [artifact.version]
             ).fetchone()
@@ -96,17 +81,7 @@ class Registry:
     def load(self, version: str) -> Artifact:
         """The artifact of `version`, its bytes checked against the stored sha256."""
         with self._transaction() as connection:
-            row = connection.execute(
-                "SELECT artifact, sha256 FROM ml_models WHERE version = %s", [version]
-            ).fetchone()
-        if row is None:
-            raise _unknown(version)
-        artifact = from_bytes(row["artifact"], row["sha256"])
-        if artifact.version != version:
-            raise ArtifactError(
-                f"artifact damaged: expected version {version}, got {artifact.version}"
-            )
-        return artifact
+            return _load(connection, version)
 
     def list(self) -> list[dict[str, Any]]:
         """Every stored model without its bytes, newest first, with the aliases that name it."""
@@ -127,15 +102,24 @@ class Registry:
             row = connection.execute(_CURRENT, [alias]).fetchone()
         return (None, None) if row is None else (row["version"], row["sha256"])
 
-    def promote(self, alias: str, version: str, actor: str, reason: str) -> None:
-        """Let `alias` name `version`, with an audit row, in one transaction."""
+    def promote(
+        self,
+        alias: str,
+        version: str,
+        actor: str,
+        reason: str,
+        *,
+        check: Callable[[Artifact], None] = lambda artifact: None,
+    ) -> None:
+        """Let `alias` name `version`, with an audit row, in one transaction.
+
+        Parameters
+        ----------
+        check : raises ArtifactError where the artifact may not serve; then nothing is moved.
+        """
         with self._transaction() as connection:
             connection.execute(_LOCK, [alias])
-            known = connection.execute(
-                "SELECT 1 FROM ml_models WHERE version = %s", [version]
-            ).fetchone()
-            if known is None:
-                raise _unknown(version)
+            check(_load(connection, version))
             _move(connection, alias, version, actor, f"promote: {reason}")
 
     def rollback(self, alias: str, actor: str, reason: str) -> str | None:
@@ -176,6 +160,34 @@ class Registry:
     def _path(self) -> str:
         quoted = self._schema.replace('"', '""')
         return f'"{quoted}", public'
+
+
+def _load(connection: psycopg.Connection[dict[str, Any]], version: str) -> Artifact:
+    row = connection.execute(
+        "SELECT artifact, sha256 FROM ml_models WHERE version = %s", [version]
+    ).fetchone()
+    if row is None:
+        raise _unknown(version)
+    artifact = from_bytes(row["artifact"], row["sha256"])
+    if artifact.version != version:
+        raise ArtifactError(f"artifact damaged: expected version {version}, got {artifact.version}")
+    return artifact
+
+
+def _row(artifact: Artifact, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What a query may ask of a model without reading its bytes."""
+    same = (
+        "version", "name", "architecture", "feature_set", "feature_set_version", "sentiment_model",
+        "horizon", "n_rows", "data_fingerprint", "code_revision",
+    )  # fmt: skip
+    return {name: getattr(artifact, name) for name in same} | {
+        "trained_from": _moment(artifact.trained_from_us),
+        "trained_until": _moment(artifact.trained_until_us),
+        "hyperparameters": Jsonb(artifact.parameters, dumps=_dumps),
+        "importances": Jsonb(importances(artifact), dumps=_dumps),
+        "metrics": Jsonb(artifact.metrics, dumps=_dumps),
+        "verdict": Jsonb(dict(verdict), dumps=_dumps),
+    }
 
 
 def _move(

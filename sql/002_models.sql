@@ -2,7 +2,8 @@
 
 CREATE TABLE IF NOT EXISTS ml_models (
     version text PRIMARY KEY,
-    name text NOT NULL,
+    name text NOT NULL, -- of the learner
+    architecture text NOT NULL, -- the members by role
     created_at timestamptz NOT NULL,
     feature_set text NOT NULL,
     feature_set_version integer NOT NULL,
@@ -11,6 +12,10 @@ CREATE TABLE IF NOT EXISTS ml_models (
     trained_from timestamptz,
     trained_until timestamptz,
     n_rows integer,
+    data_fingerprint text NOT NULL, -- sha256 of the training table
+    code_revision text NOT NULL,
+    hyperparameters jsonb NOT NULL DEFAULT '{}',
+    importances jsonb NOT NULL DEFAULT '{}', -- share of the splits' gain by feature
     metrics jsonb NOT NULL DEFAULT '{}',
     verdict jsonb NOT NULL DEFAULT '{}',
     sha256 text NOT NULL,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8BinaryLoader
 
 from stream.archive.tables import TABLES
@@ -48,6 +49,16 @@ Rows = Generator[T, None, None]  # close one that is not read to its end: it hol
 _Read = tuple[tuple[int, int], Stored]  # its place in the log: age rank of the topic's id, offset
 
 
+class Extent(msgspec.Struct, frozen=True):
+    """What a table holds of one partition of a topic: so many rows, up to the offset `last`."""
+
+    table: str
+    topic_id: str
+    partition: int
+    n: int
+    last: int
+
+
 class Place(NamedTuple):
     """What to open to read the same history in another process, while this one is open."""
 
@@ -55,23 +66,45 @@ class Place(NamedTuple):
     schema: str
     tape: str
     snapshot: str
+    known: Sequence[Extent] | None
 
 
 class History:
     """What one schema holds, read in one snapshot."""
 
-    def __init__(self, connection: psycopg.Connection, dsn: str, schema: str, tape: str) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        dsn: str,
+        schema: str,
+        tape: str,
+        known: Sequence[Extent] | None = None,
+    ) -> None:
         self._connection = connection
         self.connection = connection  # read-only: for questions that have a file of their own
         self.dsn = dsn
         self.schema = schema
         self.tape = tape
         self._tape = TAPES[tape]
+        self._known = known
 
     def place(self) -> Place:
         """Where another process finds this snapshot, as long as this history is open."""
         snapshot = str(self._one("SELECT pg_export_snapshot()"))
-        return Place(self.dsn, self.schema, self._tape.table, snapshot)
+        return Place(self.dsn, self.schema, self._tape.table, snapshot, self._known)
+
+    def extents(self) -> list[Extent]:
+        """What a replay can read, by table, topic id and partition."""
+        found = []
+        for each in (self._tape, CLOCK, SENTIMENT, ACTIONS, INSTRUMENTS):
+            where, given = self._where(each)
+            query = (
+                f'SELECT topic_id, "partition", count(*), max("offset") FROM {each.table} '
+                f"WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2"
+            )
+            rows = self._connection.execute(query.encode(), given)
+            found += [Extent(each.table, *row) for row in rows]
+        return found
 
     def n_events(self) -> int:
         """How many events a replay will read."""
@@ -80,23 +113,27 @@ class History:
     def events_by_partition(self) -> Counter[int]:
         """How many events a replay will read of each partition."""
         found: Counter[int] = Counter()
-        for each in (self._tape, CLOCK, SENTIMENT, ACTIONS):
-            query = f'SELECT "partition", count(*) FROM {each.table} WHERE {each.where} GROUP BY 1'
-            found.update(dict(self._connection.execute(query.encode()).fetchall()))
+        for each in self.extents():
+            if each.table != INSTRUMENTS.table:
+                found[each.partition] += each.n
         return found
 
     def n_panes(self) -> int:
         """How many panes or bars are stored."""
         return int(self._one("SELECT count(*) FROM bars"))
 
-    def sentiment_model(self) -> str | None:
-        """The model that made most of the stored scores; None where no model made one."""
-        found = self._one(
-            "SELECT model FROM sentiments WHERE model <> %s AND model NOT LIKE %s "
-            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1",
-            NO_MODEL,
-            f"{NO_MODEL}:%",
+    def sentiment_model(self, newest: int | None = None) -> str | None:
+        """The model that made most of the stored scores, or of so many of the newest.
+
+        None where no model made one.
+        """
+        where, given = self._where(SENTIMENT)
+        query = (
+            f"SELECT model FROM (SELECT model FROM sentiments WHERE {where} "
+            "AND model <> %s AND model NOT LIKE %s ORDER BY available_at DESC LIMIT %s) AS newest "
+            "GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"
         )
+        found = self._one(query, *given, NO_MODEL, f"{NO_MODEL}:%", newest)
         return None if found is None else str(found)
 
     def news_facts(self, sentiment_model: str | None) -> NewsFacts:
@@ -129,9 +166,10 @@ class History:
         """Each partition of the tape with its events; read one to its end before the next."""
         query = f'SELECT DISTINCT "partition" FROM {self._tape.table} ORDER BY 1'
         for (partition,) in self._connection.execute(query).fetchall():
-            yield partition, self._events(partition)
+            yield partition, self.events(partition)
 
-    def _events(self, partition: int) -> Iterator[Stored]:
+    def events(self, partition: int) -> Iterator[Stored]:
+        """One partition's events, in the order the engine applied them."""
         inputs: dict[str, Iterator[Stored]] = {**self.inputs(partition)}
         yield from inputs.pop("instruments")
         tape = ((each.at_us // 1000, 1, each) for each in inputs.pop(self._tape.table))
@@ -267,21 +305,34 @@ class History:
     ) -> Rows[_Read]:
         """The stored records of a table in the log's order, or in that of their Kafka times."""
         order = "1, kafka_ts, 2" if by_time else "1, 2"
+        where, given = self._where(source)
         query = (
             'SELECT array_position(%s::text[], topic_id), "offset", '
             f"kafka_ts AT TIME ZONE 'UTC', {source.columns} FROM {source.table} "
-            f'WHERE "partition" = %s AND {source.where} ORDER BY {order}'
+            f'WHERE {where} AND "partition" = %s ORDER BY {order}'
         )
         event = source.event
         name = f"history_{source.table}_{partition}"
         with self._connection.cursor(name=name, binary=True) as cursor:
             cursor.adapters.register_loader("timestamp", Int8BinaryLoader)
-            cursor.execute(query.encode(), [topic_ids, partition])
+            cursor.execute(query.encode(), [topic_ids, *given, partition])
             while rows := cursor.fetchmany(_FETCH):
                 for rank, offset, at, *values in rows:
                     yield (rank, offset), Stored(event(*values), offset, at + _TIME_ZERO)
 
-    def _one(self, query: str, *given: str) -> Any:
+    def _where(self, source: Source) -> tuple[str, list[Jsonb]]:
+        """The condition of the rows that count, and its parameters."""
+        if self._known is None:
+            return source.where, []
+        last = {
+            f"{each.topic_id}/{each.partition}": each.last
+            for each in self._known
+            if each.table == source.table
+        }
+        place = "topic_id || '/' || \"partition\""
+        return f'{source.where} AND "offset" <= (%s ->> ({place}))::bigint', [Jsonb(last)]
+
+    def _one(self, query: str, *given: Any) -> Any:
         row = self._connection.execute(query.encode(), given or None).fetchone()
         return None if row is None else row[0]
 
@@ -301,11 +352,18 @@ def _in_log_order(many: Rows[_Read], few: Rows[_Read]) -> Rows[Stored]:
 
 @contextmanager
 def open_history(
-    dsn: str, schema: str, tape: str | None = None, snapshot: str | None = None
+    dsn: str,
+    schema: str,
+    tape: str | None = None,
+    snapshot: str | None = None,
+    known: Sequence[Extent] | None = None,
 ) -> Iterator[History]:
     """The history of `schema` as it stands now, or as it stood in `snapshot`.
 
-    Its tape, where not given, is that of its policies.
+    Parameters
+    ----------
+    tape : by default that of its policies.
+    known : extents that an earlier history told; what came after them is not there.
 
     Raises
     ------
@@ -323,7 +381,7 @@ def open_history(
             path = sql.SQL("SET LOCAL search_path = {}, public").format(sql.Identifier(schema))
             connection.execute(path)
             connection.execute("SET LOCAL timezone = 'UTC'")
-            yield History(connection, dsn, schema, tape or _tape_of(connection, schema))
+            yield History(connection, dsn, schema, tape or _tape_of(connection, schema), known)
     except psycopg.errors.UndefinedTable as error:
         raise Refused(
             f"schema {schema}: expected the tables of tapewire, found none; run tapewire migrate"

@@ -13,7 +13,7 @@ from stream.events import SentimentScored
 from stream.scoring.policy import Policy
 from stream.scoring.state import Due, PartitionState
 from training.label_rules import label_rule
-from training.rows import Samples, TrainingTable
+from training.rows import Labelled, Samples, TrainingTable
 from training.stored import Stored
 from training.tapes import Tapes
 
@@ -26,7 +26,7 @@ def replay(
     horizon: str | None = None,
     applied: Callable[[int], None] = lambda n: None,
 ) -> TrainingTable:
-    """Labelled rows of the stored events.
+    """Labelled rows of the stored events, all partitions of them.
 
     Parameters
     ----------
@@ -41,6 +41,19 @@ def replay(
     Refused
         The feature set has no such horizon.
     """
+    found = replay_apart(partitions, policy, sentiment_model, horizon=horizon, applied=applied)
+    return found.with_market()
+
+
+def replay_apart(
+    partitions: Iterable[tuple[int, Iterable[Stored]]],
+    policy: Policy,
+    sentiment_model: str | None,
+    *,
+    horizon: str | None = None,
+    applied: Callable[[int], None] = lambda n: None,
+) -> Labelled:
+    """As `replay`, of some partitions: what hangs on the symbols of others is left open."""
     rule = label_rule(policy.feature_set, horizon)
     samples = Samples(policy.features, policy.staleness_s)
     tapes = Tapes(policy)

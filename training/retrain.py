@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata, resources
 from typing import Any
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 ALIAS = "champion"
 _WHEELS = ("lightgbm", "numpy", "msgspec", "scikit-learn", "xgboost-cpu")
-_SOURCES = ("stream.features", "stream.scoring", "models", "training", "training.learners")
+_SOURCES = ("stream.features", "stream.scoring", "models", "training")
 _REPLAY_SHARE = 0.5  # of the progress
 
 
@@ -65,12 +65,14 @@ def retrain(
     ablate: bool = False,
     progress: Callable[[str, float], None] = lambda step, share: None,
     judged: Callable[[Evidence], None] = lambda evidence: None,
+    rows: TrainingTable | None = None,
     num_threads: int = 1,
 ) -> RetrainResult:
     """Train on what `schema` holds, judge, store and, if asked to, make it champion.
 
     Parameters
     ----------
+    rows : of a built dataset; None replays the stored history.
     horizon : of the labels and the signals; None: the feature set's default.
     chooser : how to fit each fold, from its fit rows alone.
     accepted : why what looks too good is to be believed; kept in the verdict.
@@ -96,8 +98,9 @@ def retrain(
         )
     registry = Registry(dsn, schema)
     with open_history(dsn, schema, policy.tape) as history:
-        rows = replayed(history, policy, history.sentiment_model(), rule.horizon,
-                        lambda step, share: progress(step, share * _REPLAY_SHARE))  # fmt: skip
+        if rows is None:
+            rows = replayed(history, policy, history.sentiment_model(), rule.horizon,
+                            lambda step, share: progress(step, share * _REPLAY_SHARE))  # fmt: skip
         news, sectors = history.news_facts(rows.sentiment_model), history.sectors()
         n_models = history.n_models()
     names = policy.features.news_names
@@ -219,10 +222,15 @@ def code_revision() -> str:
     """Twelve hex digits that name the sources of features, scoring, models and training."""
     digest = hashlib.blake2b(digest_size=6)
     for package in _SOURCES:
-        for name, text in sorted(_sources(resources.files(package))):
-            digest.update(f"{package}/{name}\0".encode() + text)
+        for name, text in sorted(_sources(resources.files(package), package)):
+            digest.update(f"{name}\0".encode() + text)
     return digest.hexdigest()
 
 
-def _sources(folder: Any) -> list[tuple[str, bytes]]:
-    return [(f.name, f.read_bytes()) for f in folder.iterdir() if f.name.endswith(".py")]
+def _sources(folder: Any, path: str) -> Iterator[tuple[str, bytes]]:
+    for each in folder.iterdir():
+        name = f"{path}/{each.name}"
+        if each.is_dir():
+            yield from _sources(each, name)
+        elif name.endswith(".py"):
+            yield name, each.read_bytes()

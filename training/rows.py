@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from training.barriers import first_touch
 from training.label_rules import LabelRule
 from training.labels import Floats, Ints, Left, classes, forward_returns
 from training.market_return import by_symbol, market_returns
-from training.prices import Tape, price_path
+from training.prices import PricePath, Tape, price_path
 
 TARGET_CLIP = 4.0  # units
 _NAN = float("nan")
@@ -95,6 +95,19 @@ class TrainingTable:
         return replace(self, **columns)
 
 
+class Labelled(NamedTuple):
+    """Rows that do not know the market's return yet, and their symbols' prices that it takes."""
+
+    rows: TrainingTable
+    paths: Mapping[str, PricePath]
+
+    def with_market(self) -> TrainingTable:
+        """The rows with the mean return of all symbols that entered when they did."""
+        rows = self.rows
+        market = market_returns(rows.symbol, rows.entry_us, rows.exit_us, self.paths)
+        return replace(rows, market_return=market)
+
+
 class Samples:
     """What was due and may be trained on: pane and news rows with a fresh price, warmed up."""
 
@@ -135,7 +148,7 @@ class Samples:
         rule: LabelRule,
         until_us: int,
         sentiment_model: str | None,
-    ) -> TrainingTable:
+    ) -> Labelled:
         """The labelled rows; those without a label or a known volatility are counted."""
         names = self._features.names
         n = len(self)
@@ -156,8 +169,6 @@ class Samples:
             entry[own], exit_[own] = labels.entry_us, labels.exit_us
             forward[own], left[own] = labels.forward_return, labels.left
         labelled = left == Left.LABELLED
-        market = np.full(n, _NAN)
-        market[labelled] = market_returns(symbol[labelled], entry[labelled], exit_[labelled], paths)
         counts = Counter(self.counts)
         for reason in Left:
             counts[reason.name.lower().replace("_", " ")] += int((left == reason).sum())
@@ -167,7 +178,7 @@ class Samples:
         # Not in the log's order, which is a race between partitions: a model hangs on it.
         keys = list(zip(self._as_of, self._symbols, self._triggers, self._refs, strict=True))
         rows = np.array(sorted(np.flatnonzero(labelled & known), key=keys.__getitem__), dtype=int)
-        return TrainingTable(
+        table = TrainingTable(
             feature_set=self._features.name,
             feature_set_version=self._features.version,
             feature_names=names,
@@ -183,5 +194,5 @@ class Samples:
             volatility=volatility[rows],
             counts={reason: count for reason, count in sorted(counts.items()) if count},
             round_trip=round_trip[rows],
-            market_return=market[rows],
         )
+        return Labelled(table, paths)

@@ -13,6 +13,7 @@ from models.scorer import Scorer
 from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
 from training.as_served import SHARE, newer
 from training.errors import TrainingRefused
+from training.fingerprint import fingerprint
 from training.fit import Fitted, fit_fold, threshold_of
 from training.gates import Check, Gates, Verdict
 from training.judge import judge
@@ -237,6 +238,7 @@ def _artifact(
             prototypes=prototypes(rows.x[fold.fit], rows.x[later], reference),
             metrics=found,
             parameters=dict(recipe.parameters),
+            data_fingerprint=fingerprint(rows),
             code_revision=code_revision,
             wheels=dict(wheels),
             seed=seed,

@@ -12,6 +12,7 @@ from stream.cli import (
     backtest,
     cache,
     compare,
+    dataset,
     demo,
     dlq,
     drift,
@@ -47,6 +48,7 @@ app.command()(run.load)
 app.command()(look.tail)
 app.command()(learn.retrain)
 app.command()(validate.validate)
+app.add_typer(dataset.dataset, name="dataset")
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import getpass
 import json
-import shlex
-from collections.abc import Mapping
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
+from stream.cli.again import again
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
 from stream.cli.models import announce
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.search import LearnerOption, ResumeOption, Search, TuneOption
+from stream.cli.search import DaskOption, LearnerOption, ResumeOption, Search, TuneOption
 from stream.errors import Refused, TapewireError
 from stream.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from training.evidence import Evidence
     from training.gates import Gates
+    from training.rows import TrainingTable
 
+DatasetOption = Annotated[
+    Path | None,
+    typer.Option("--from", exists=True, file_okay=False, help="Dataset to train on, as built."),
+]
 GatesOption = Annotated[
     Path | None,
     typer.Option("--gates", help="TOML or JSON of thresholds.", exists=True, dir_okay=False),
@@ -52,6 +58,8 @@ def retrain(
     learner: LearnerOption = "lightgbm",
     tune: TuneOption = None,
     resume: ResumeOption = False,
+    dataset: DatasetOption = None,
+    dask: DaskOption = None,
     gates: GatesOption = None,
     accept: AcceptOption = None,
     report: ReportOption = None,
@@ -64,7 +72,7 @@ def retrain(
     Example: tapewire retrain --promote --report model.html
     """
     settings = read_settings()
-    search = Search(learner, tune, resume)
+    search = Search(learner, tune, resume, dask)
     result = retrain_and_announce(
         settings,
         promote=promote,
@@ -72,6 +80,7 @@ def retrain(
         seed=seed,
         horizon=horizon,
         search=search,
+        dataset=dataset,
         gates=gates,
         accept=accept,
         report=report,
@@ -85,6 +94,7 @@ def retrain_and_announce(
     promote: bool,
     seed: int,
     search: Search = Search(),  # noqa: B008 - frozen
+    dataset: Path | None = None,
     horizon: str | None = None,
     short_history: bool = False,
     gates: Path | None = None,
@@ -103,7 +113,10 @@ def retrain_and_announce(
 
     told: list[Evidence] = []
     try:
-        with step_progress("retrain") as progress:
+        with (
+            step_progress("retrain") as progress,
+            search.chooser(settings, seed, progress) as chooser,
+        ):
             result = train(
                 settings.database.get_secret_value(),
                 settings.namespace,
@@ -112,7 +125,8 @@ def retrain_and_announce(
                 promote=promote,
                 actor=getpass.getuser(),
                 horizon=horizon,
-                chooser=search.chooser(settings, seed, progress),
+                chooser=chooser,
+                rows=None if dataset is None else rows_of(dataset, settings, horizon),
                 gates=gates_of(gates),
                 accepted=accept,
                 short_history=short_history,
@@ -125,12 +139,15 @@ def retrain_and_announce(
     except TrainingRefused as error:
         raise ModelRefused(f"model refused: {error}") from error
     finally:
+        for evidence in told:
+            tell_mlflow(settings, evidence)
         if report is not None:
-            options = {"--seed": seed, "--horizon": horizon, **search.options, "--gates": gates}
-            given = given_again({**options, "--accept-implausible": accept})
-            again = f"{environment_of(settings)} tapewire retrain {given}"
+            command = again(
+                settings, "retrain", seed=seed, horizon=horizon, **search.options,
+                **{"from": dataset}, gates=gates, accept_implausible=accept,
+            )  # fmt: skip
             for evidence in told:
-                report.write_text(html_report(evidence, again), "utf-8")
+                report.write_text(html_report(evidence, command), "utf-8")
     return {
         "version": result.version,
         "promoted": promote,
@@ -151,26 +168,22 @@ def gates_of(file: Path | None) -> Gates:
         raise Refused(f"--gates: {error}") from None
 
 
-def environment_of(settings: Settings) -> str:
-    """The settings that a training or a judgement hangs on, as a shell takes them."""
+def rows_of(dataset: Path, settings: Settings, horizon: str | None) -> TrainingTable:
+    """The rows of a built dataset, where it fits the policy of these settings."""
     from stream.scoring.agent import policy_of
 
-    given = [
-        f"TAPEWIRE_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
-        for name, field in Settings.model_fields.items()
-        if name == "namespace"
-        or policy_of(settings.model_copy(update={name: field.default})) != policy_of(settings)
-    ]
-    return " ".join(given)
+    with needs("retrain --from", "train"):
+        from training.dataset.load import load_dataset
+    return load_dataset(dataset, policy_of(settings), horizon)
 
 
-def given_again(options: Mapping[str, object]) -> str:
-    """Options as a shell takes them, True for a flag; without those that were not given."""
-    words = []
-    for name, value in options.items():
-        if value is not None:
-            words += [name] if value is True else [name, shlex.quote(str(value))]
-    return " ".join(words)
+def tell_mlflow(settings: Settings, evidence: Evidence) -> None:
+    """Log a judged model where MLFLOW_TRACKING_URI is set, as for every user of MLflow."""
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        from training.tracking import track
+
+        verdict = msgspec.to_builtins(evidence.verdict)
+        track(uri, settings.namespace, evidence.artifact, verdict)
 
 
 def _told(result: dict[str, Any]) -> str:

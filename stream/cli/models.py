@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +17,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.artifact import ArtifactError
+from models.artifact import Artifact, ArtifactError
 from models.differences import differences
 from models.exchange import exported, imported
 from models.registry import Registry
+from models.scorer import ArtifactScorer
 from stream.cli.files import in_a_folder
 from stream.cli.run import JsonFlag
 from stream.errors import Refused, Unavailable
@@ -29,6 +32,7 @@ models = typer.Typer(
     help="The registry: list, show, diff, promote, rollback, export, import.",
     no_args_is_help=True,
 )
+_NEWEST_SCORES = 1_000  # tell which sentiment model is at work
 Version = Annotated[str, typer.Argument(help="As in models list.")]
 AliasOption = Annotated[Alias, typer.Option(help="Who scores, or who scores in its shadow.")]
 _NOBODY = {"champion": "none: the rules model", "challenger": "none"}
@@ -60,12 +64,14 @@ def list_models(as_json: JsonFlag = False) -> None:
 
 @models.command()
 def show(version: Version) -> None:
-    """One model's span, metrics and verdict as JSON.
+    """One model's span, data, hyperparameters, importances, metrics and verdict as JSON.
 
     Example: tapewire models show 20260102T030405-1a2b3c4d
     """
     with registry_of(read_settings()) as registry:
-        print(json.dumps(registry.show(version), default=str, indent=2))
+        row = registry.show(version)
+    by_share = sorted(row["importances"].items(), key=lambda item: -item[1])
+    print(json.dumps(row | {"importances": dict(by_share)}, default=str, indent=2))
 
 
 @models.command()
@@ -93,11 +99,14 @@ def promote(
 ) -> None:
     """Make a stored model champion, or challenger; running workers swap between two chunks.
 
+    Refused, with the difference, where it does not fit what this namespace scores: feature set,
+    its version and names, and the sentiment model of the newest articles.
+
     Example: tapewire models promote 20260102T030405-1a2b3c4d --reason "better IC"
     """
     settings = read_settings()
     with registry_of(settings) as registry:
-        registry.promote(alias, version, getpass.getuser(), reason)
+        registry.promote(alias, version, getpass.getuser(), reason, check=partial(_check, settings))
     announce(settings, alias)
     print(version)
 
@@ -114,6 +123,8 @@ def rollback(
     settings = read_settings()
     with registry_of(settings) as registry:
         version = registry.rollback(alias, getpass.getuser(), reason)
+        if version is not None:
+            _warn_unless_fit(settings, registry.load(version))
     announce(settings, alias)
     print(version or _NOBODY[alias])
 
@@ -176,6 +187,29 @@ def announce(settings: Settings, alias: Alias) -> None:
     producer.produce(settings.topic("models"), encode(event), alias.encode())
     if producer.flush(10):
         raise Refused(f"TAPEWIRE_BROKER={settings.broker}: the model event was not taken in 10 s")
+
+
+def _check(settings: Settings, artifact: Artifact) -> None:
+    """Raise ArtifactError, or Refused, unless workers of these settings can score by it."""
+    from stream.scoring.agent import policy_of
+    from training.history import open_history
+
+    policy = policy_of(settings)
+    dsn = settings.database.get_secret_value()
+    with open_history(dsn, settings.namespace, policy.tape) as history:
+        scored_by = history.sentiment_model(newest=_NEWEST_SCORES)
+    artifact.check_fits(
+        policy.feature_set, policy.feature_set_version, policy.features.names, scored_by
+    )
+    ArtifactScorer(artifact)
+
+
+def _warn_unless_fit(settings: Settings, artifact: Artifact) -> None:
+    """A rollback is never refused, but whoever asked for it must know that workers will."""
+    try:
+        _check(settings, artifact)
+    except ArtifactError as error:
+        print(f"tapewire: {error}; until then workers keep the model they have", file=sys.stderr)
 
 
 @contextmanager

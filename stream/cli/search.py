@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +17,7 @@ from stream.errors import Refused
 from stream.settings import Settings
 
 if TYPE_CHECKING:
+    from training.learners.learner import Learner
     from training.train import Chooser
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -31,44 +34,75 @@ TuneOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the trials that are stored for these rows.")
 ]
+DaskOption = Annotated[
+    str | None, typer.Option(help="Scheduler of a Dask cluster that grows LightGBM's trees.")
+]
 
 
 @dataclass(frozen=True)
 class Search:
-    """What was asked for. tune : such as 90s, 30m or 2h; None: no tuning."""
+    """What was asked for. tune : such as 90s, 30m or 2h; None: no tuning. dask: an address."""
 
     learner: str = "lightgbm"
     tune: str | None = None
     resume: bool = False
+    dask: str | None = None
 
     @property
     def options(self) -> dict[str, object]:
         """What gives the same parameters again: of stored trials no more are made."""
-        chosen: dict[str, object] = (
-            {} if self.learner == "lightgbm" else {"--learner": self.learner}
-        )
-        return chosen if self.tune is None else {**chosen, "--tune": "0m", "--resume": True}
+        learner = None if self.learner == "lightgbm" else self.learner
+        stored = {} if self.tune is None else {"tune": "0m", "resume": True}
+        return {"learner": learner, "dask": self.dask, **stored}
 
+    @contextmanager
     def chooser(
         self, settings: Settings, seed: int, progress: Callable[[str, float | None], None]
-    ) -> Chooser:
+    ) -> Iterator[Chooser]:
         """What chooses each fold's parameters; trials are kept under the data folder.
 
         Raises
         ------
         Refused
             An option is wrong, or a library is not installed.
+        Unavailable
+            Nobody answers at the cluster's address.
         """
+        with self._learner() as chosen:
+            yield self._chooser(chosen, settings, seed, progress)
+
+    @contextmanager
+    def _learner(self) -> Iterator[Learner]:
         from training.errors import TrainingRefused
         from training.learners.named import learner
-        from training.learners.recipe import Recipe
-        from training.train import untuned
 
         try:
             with needs(f"retrain --learner {self.learner}", "train"):
                 chosen = learner(self.learner)
         except TrainingRefused as error:
             raise Refused(str(error)) from None
+        if self.dask is None:
+            yield chosen
+            return
+        from training.learners.lightgbm import LightGBM
+
+        if not isinstance(chosen, LightGBM):
+            raise Refused(f"--dask: expected --learner lightgbm, got {self.learner}")
+        with needs("retrain --dask", "dask"):
+            from training.cluster import cluster, grown_there
+        with cluster(self.dask) as client:
+            yield replace(chosen, grown=partial(grown_there, client))
+
+    def _chooser(
+        self,
+        chosen: Learner,
+        settings: Settings,
+        seed: int,
+        progress: Callable[[str, float | None], None],
+    ) -> Chooser:
+        from training.learners.recipe import Recipe
+        from training.train import untuned
+
         if self.tune is None:
             if self.resume:
                 raise Refused("--resume: expected --tune too; --tune 0m uses what is stored")

@@ -11,16 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stream.cli.again import again
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
-from stream.cli.learn import (
-    AcceptOption,
-    GatesOption,
-    ModelRefused,
-    environment_of,
-    gates_of,
-    given_again,
-)
+from stream.cli.learn import AcceptOption, GatesOption, ModelRefused, gates_of
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
 from stream.cli.times import utc_micros
@@ -75,10 +69,11 @@ def validate(
     except TrainingRefused as error:
         raise ModelRefused(str(error)) from error
     if report is not None:
-        options = {"--since": since, "--until": until, "--seed": seed, "--gates": gates}
-        given = given_again({**options, "--accept-implausible": accept})
-        again = f"{environment_of(settings)} tapewire validate {version} {given}"
-        report.write_text(html_report(evidence, again), "utf-8")
+        told = again(
+            settings, "validate", version, since=since, until=until, seed=seed, gates=gates,
+            accept_implausible=accept,
+        )  # fmt: skip
+        report.write_text(html_report(evidence, told), "utf-8")
     _show(evidence, as_json=as_json)
     if evidence.verdict.says == "FAIL":
         raise ModelRefused(f"model {version} fails: {evidence.verdict.reason}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import lightgbm
 import numpy as np
@@ -12,6 +12,51 @@ import numpy as np
 from models.artifact import Member
 from training.labels import Floats, Ints
 from training.learners.learner import MAX_ROUNDS, STOP_AFTER, Block, Span, Tunable, check_losses
+
+_ROLES: tuple[Literal["direction", "return"], ...] = ("direction", "return")
+
+
+class Task(NamedTuple):
+    """Trees for one target. fit, tune : it, of the rows; parameters : by LightGBM's names."""
+
+    parameters: Mapping[str, Any]
+    fit: Floats | Ints
+    tune: Floats | Ints
+
+
+# From fit rows, tune rows and the features' names, for each task: LightGBM's text, of the rounds
+# that are best on the tune rows.
+Grow = Callable[[Block, Block, tuple[str, ...], Sequence[Task]], list[str]]
+
+
+def grown_here(fit: Block, tune: Block, names: tuple[str, ...], tasks: Sequence[Task]) -> list[str]:
+    """Grow trees on this machine; the bins are found once for all targets."""
+    data = lightgbm.Dataset(
+        fit.x, fit.y, weight=fit.weight, feature_name=list(names), free_raw_data=False
+    )
+    held_out = lightgbm.Dataset(
+        tune.x, tune.y, weight=tune.weight, reference=data, free_raw_data=False
+    )
+    return [_boosted(task, data, held_out) for task in tasks]
+
+
+def _boosted(task: Task, data: lightgbm.Dataset, held_out: lightgbm.Dataset) -> str:
+    data.set_label(task.fit)
+    held_out.set_label(task.tune)
+    losses: dict[str, dict[str, list[float]]] = {}
+    booster = lightgbm.train(
+        dict(task.parameters),
+        data,
+        MAX_ROUNDS,
+        valid_sets=[held_out],
+        callbacks=[
+            lightgbm.early_stopping(STOP_AFTER, verbose=False),
+            lightgbm.record_evaluation(losses),
+        ],
+    )
+    check_losses(LightGBM.name, np.array(losses["valid_0"][task.parameters["metric"]]))
+    text: str = booster.model_to_string(num_iteration=booster.best_iteration)
+    return text
 
 
 @dataclass(frozen=True)
@@ -21,6 +66,7 @@ class LightGBM(Tunable):
     least_a_class : independent outcomes (sum of hessians) that a leaf needs for the direction; a
         return needs four times as many.
     feature_share : of the features, drawn at every split.
+    grown : where the trees grow.
     """
 
     learning_rate: float = 0.05
@@ -28,6 +74,7 @@ class LightGBM(Tunable):
     lambda_l2: float = 10.0
     least_a_class: float = 5.0
     feature_share: float = 0.5
+    grown: Grow = grown_here
 
     name: ClassVar[str] = "lightgbm"
     space: ClassVar[Mapping[str, Span]] = {
@@ -41,7 +88,6 @@ class LightGBM(Tunable):
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
     ) -> tuple[Member, ...]:
-        # The bins are found once; trees for both targets grow from them.
         common = {
             "learning_rate": self.learning_rate,
             "num_leaves": self.num_leaves,
@@ -58,47 +104,15 @@ class LightGBM(Tunable):
             "seed": seed,
             "num_threads": threads,
         }
-        data = lightgbm.Dataset(
-            fit.x, fit.y, weight=fit.weight, feature_name=list(names), free_raw_data=False
-        )
-        held_out = lightgbm.Dataset(
-            tune.x, tune.y, weight=tune.weight, reference=data, free_raw_data=False
-        )
         direction = {"objective": "multiclass", "num_class": 3, "metric": "multi_logloss"}
         expected = {"objective": "regression", "metric": "l2"}
         least = "min_sum_hessian_in_leaf"
-        return (
-            Member(role="direction", format="lightgbm", text=_boosted(
-                {**common, **direction, least: self.least_a_class},
-                data, held_out, fit.y, tune.y,
-            )),
-            Member(role="return", format="lightgbm", text=_boosted(
-                {**common, **expected, least: 4 * self.least_a_class},
-                data, held_out, fit.bps, tune.bps,
-            )),
-        )  # fmt: skip
-
-
-def _boosted(
-    parameters: dict[str, Any],
-    data: lightgbm.Dataset,
-    held_out: lightgbm.Dataset,
-    target: Floats | Ints,
-    tune_target: Floats | Ints,
-) -> str:
-    data.set_label(target)
-    held_out.set_label(tune_target)
-    losses: dict[str, dict[str, list[float]]] = {}
-    booster = lightgbm.train(
-        parameters,
-        data,
-        MAX_ROUNDS,
-        valid_sets=[held_out],
-        callbacks=[
-            lightgbm.early_stopping(STOP_AFTER, verbose=False),
-            lightgbm.record_evaluation(losses),
-        ],
-    )
-    check_losses(LightGBM.name, np.array(losses["valid_0"][parameters["metric"]]))
-    text: str = booster.model_to_string(num_iteration=booster.best_iteration)
-    return text
+        tasks = (
+            Task({**common, **direction, least: self.least_a_class}, fit.y, tune.y),
+            Task({**common, **expected, least: 4 * self.least_a_class}, fit.bps, tune.bps),
+        )
+        texts = self.grown(fit, tune, names, tasks)
+        return tuple(
+            Member(role=role, format="lightgbm", text=text)
+            for role, text in zip(_ROLES, texts, strict=True)
+        )

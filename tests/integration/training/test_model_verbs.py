@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +11,18 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from models.artifact import with_version
+from models.artifact import Reference, with_version
 from models.explain import Explainer
+from models.importances import importances
 from models.registry import Registry
 from stream.archive.migrate import migrate
+from stream.cli.models import promote
+from stream.errors import Refused
+from stream.features.vector import FEATURE_SETS
 from stream.settings import Settings
 from tests.e2e.servers import environment, tapewire
 from tests.fix_namespace import drop_schema
-from tests.integration.sql.rows import T0, connect, insert, signal
+from tests.integration.sql.rows import T0, at, connect, insert, score, signal
 from tests.unit.models.test_artifact_scorer import boosters, make_artifact
 
 pytestmark = pytest.mark.stack
@@ -110,3 +115,51 @@ def test_a_stored_signal_is_explained_by_the_model_that_made_it(
         done = tapewire(of(timescale, schema), "explain", signal_id)
         assert done.returncode == 2
         assert why in done.stderr
+
+
+def test_a_model_that_does_not_fit_the_namespace_is_not_promoted(
+    timescale: str,
+    registries: tuple[Registry, Registry, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry, _, schema, _ = registries
+    features = FEATURE_SETS["intraday"]
+    named = {
+        "feature_set": "intraday",
+        "feature_set_version": features.version,
+        "feature_names": features.names,
+        "reference": (Reference(missing=1.0, quantiles={}),) * len(features.names),
+        "sentiment_model": "other-1",
+    }
+    scores = [score(f"n{i}", "AAPL", at(i), model="lexicon-1") for i in range(3)]
+    with connect(timescale, schema) as connection:
+        insert(connection, "sentiments", scores)
+    for name, value in of(timescale, schema).items():
+        monkeypatch.setenv(name, value)
+    older = {"feature_set_version": features.version - 1}
+    says = {
+        "expected feature set 'intraday', got 'test'": {},
+        f"expected version {features.version} of feature set 'intraday', "
+        f"got {features.version - 1}": named | older,
+        "expected sentiment model 'lexicon-1', got 'other-1'": named,
+        f"expected {len(features.names)} features": named | {"sentiment_model": "lexicon-1"},
+    }
+    for why, changes in says.items():
+        artifact = with_version(make_artifact(boosters(), **changes))
+        registry.save(artifact, {"says": "PASS", "checks": []})
+        with pytest.raises(Refused, match=re.escape(why)):
+            promote(artifact.version)
+        assert registry.current("champion") == (None, None)
+
+
+def test_show_tells_what_a_model_was_made_of(
+    timescale: str, registries: tuple[Registry, Registry, str, str]
+) -> None:
+    registry, _, schema, _ = registries
+    made = {"parameters": {"num_leaves": 7}, "data_fingerprint": "f00d"}
+    artifact = with_version(make_artifact(boosters(), **made))
+    registry.save(artifact, {"says": "PASS", "checks": []})
+    told = json.loads(tapewire(of(timescale, schema), "models", "show", artifact.version).stdout)
+    assert told["architecture"] == "direction: lightgbm; return: lightgbm"
+    assert (told["hyperparameters"], told["data_fingerprint"]) == ({"num_leaves": 7}, "f00d")
+    assert list(told["importances"].items()) == list(importances(artifact).items())

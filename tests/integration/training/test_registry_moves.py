@@ -35,6 +35,8 @@ def make_artifact(**changes):
         "code_revision": "test",
         "wheels": {},
         "seed": 0,
+        "parameters": {"num_leaves": 7.0},
+        "data_fingerprint": "f00d",
     }
     return with_version(Artifact(**{**given, **changes}))
 
@@ -85,6 +87,9 @@ def test_show_tells_all_but_the_bytes(registry):
     assert row["metrics"] == {"ic": 0.1, "mcc": None}
     assert row["verdict"] == VERDICT
     assert row["trained_until"].microsecond == 123_457
+    assert row["architecture"] == "direction: lightgbm"
+    assert row["hyperparameters"] == {"num_leaves": 7.0}
+    assert (row["code_revision"], row["data_fingerprint"]) == ("test", "f00d")
     assert "artifact" not in row
     assert row["n_bytes"] > 100
 
@@ -158,3 +163,26 @@ def test_schema_without_tables_says_to_migrate(timescale):
 def test_database_that_does_not_answer_is_a_connection_error():
     with pytest.raises(ConnectionError, match="TAPEWIRE_DATABASE"):
         Registry("postgresql://postgres@127.0.0.1:1/postgres?connect_timeout=2", "x").list()
+
+
+def test_what_a_check_refuses_moves_nothing(registry, database):
+    first, second = saved(registry, 1), saved(registry, 2)
+    registry.promote("champion", first, "ann", "")
+
+    def check(artifact):
+        artifact.check_fits("intraday", artifact.feature_set_version + 1, ())
+
+    with pytest.raises(ArtifactError, match="expected version 2 of feature set 'intraday', got 1"):
+        registry.promote("champion", second, "ann", "", check=check)
+    assert registry.current("champion")[0] == first
+    assert len(moves(database)) == 1
+
+
+def test_damaged_bytes_are_never_promoted(registry, database):
+    dsn, schema = database
+    version = saved(registry, 1)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f'UPDATE "{schema}".ml_models SET artifact = set_byte(artifact, 40, 7)')
+    with pytest.raises(ArtifactError, match="expected sha256"):
+        registry.promote("champion", version, "ann", "")
+    assert moves(database) == []

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from stream.cli.app import app
 from stream.cli.cache import cache
+from stream.cli.dataset import dataset
 from stream.cli.dlq import dlq
 from stream.cli.models import models
 from stream.cli.role import ROLES
@@ -24,7 +25,7 @@ from stream.settings import read_settings
 REPO = Path(__file__).parents[3]
 VERBS = [
     command.callback
-    for group in (app, models, dlq, cache, sentiment)
+    for group in (app, dataset, models, dlq, cache, sentiment)
     for command in group.registered_commands
 ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli.learn import given_again
+from stream.cli.again import again
 from stream.cli.search import Search, seconds
 from stream.errors import Refused
 from stream.settings import Settings
@@ -15,7 +15,8 @@ from training.tune import Tuning
 
 def chooser(search: Search, folder: Path) -> object:
     settings = Settings(data_dir=folder, namespace="here")
-    return search.chooser(settings, 3, lambda step, share: None)
+    with search.chooser(settings, 3, lambda step, share: None) as found:
+        return found
 
 
 @pytest.mark.parametrize(("given", "means"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
@@ -29,6 +30,7 @@ def test_a_time_is_read_in_its_unit(given: str, means: float) -> None:
         (Search("catboost"), "learner 'catboost': expected one of"),
         (Search(tune="30"), "expected a time such as 90s, 30m or 2h, got '30'"),
         (Search(resume=True), "--resume: expected --tune too"),
+        (Search("linear", dask="tcp://127.0.0.1:1"), "--dask: expected --learner lightgbm"),
     ],
 )
 def test_a_wrong_option_is_refused(search: Search, message: str, tmp_path: Path) -> None:
@@ -53,6 +55,5 @@ def test_no_time_is_spent_from_the_beginning(tmp_path: Path) -> None:
 
 
 def test_the_command_again_searches_no_more() -> None:
-    assert given_again(Search().options) == ""
-    again = given_again(Search("linear", "30m").options)
-    assert again == "--learner linear --tune 0m --resume"
+    command = again(Settings(namespace="here"), "retrain", **Search("linear", "30m").options)
+    assert command == "TAPEWIRE_NAMESPACE=here tapewire retrain --learner linear --tune 0m --resume"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.verify import dealt
+from training.hands import dealt
 
 SIZES = st.dictionaries(st.integers(0, 63), st.integers(0, 1_000), max_size=20)
 
