@@ -10,6 +10,7 @@ import typer
 
 from stream.cli import (
     backtest,
+    benchmark,
     cache,
     compare,
     dataset,
@@ -55,6 +56,7 @@ sentiment.sentiment.command()(rescore.rescore)
 app.command()(outcomes.outcomes)
 app.command()(compare.compare)
 app.command()(backtest.backtest)
+app.add_typer(benchmark.benchmark, name="benchmark")
 app.command()(prove.verify)
 app.command()(served.served)
 app.command()(drift.drift)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.cli.app import app
+from stream.cli.benchmark import benchmark
 from stream.cli.cache import cache
 from stream.cli.dataset import dataset
 from stream.cli.dlq import dlq
@@ -25,7 +26,7 @@ from stream.settings import read_settings
 REPO = Path(__file__).parents[3]
 VERBS = [
     command.callback
-    for group in (app, dataset, models, dlq, cache, sentiment)
+    for group in (app, benchmark, dataset, models, dlq, cache, sentiment)
     for command in group.registered_commands
 ]
 
