@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -74,8 +75,8 @@ def stocknet(
                 seed=seed, n_seeds=seeds, workers=workers, progress=progress,
             )  # fmt: skip
         scores.to_csv(out, index=False, float_format="%.6f")
-        said = {"predictions": len(scores), "out": str(out), "days": scores["date"].nunique()}
-        print(json.dumps(said) if as_json else f"{out}: {len(scores):,} rows")
+        written = {"predictions": len(scores), "out": str(out), "days": scores["date"].nunique()}
+        print(json.dumps(written) if as_json else f"{out}: {len(scores):,} rows")
         return
     with step_progress("stocknet") as progress:
         rows = make_rows(known, told_of_folder([known], reader, kept, progress), progress)
@@ -99,7 +100,8 @@ def stocknet(
     if as_json:
         from training.stocknet.report import as_json as figures
 
-        print(json.dumps({"looks": n_looks, "sentiment_model": label(reader), **figures(result)}))
+        said = {"looks": n_looks, "sentiment_model": label(reader), **figures(result)}
+        print(msgspec.json.encode(said).decode())  # NaN as null
     else:
         _print(result, n_looks)
 
