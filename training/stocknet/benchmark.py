@@ -162,6 +162,9 @@ def predict(
     score = mean_score(scores[ENSEMBLE], rows.day)
     label = published_label(rows.move)
     told = walked.holds(rows.day) & np.isfinite(score) & np.isfinite(label)
+    if not told.any():
+        raise Refused(f"predict: expected days from {WALK.first} on to learn how far to trust a "
+                      f"score, got none up to {after}")  # fmt: skip
     scale = LogisticRegression(C=np.inf, fit_intercept=False)
     scale.fit(score[told][:, None], label[told])
     new = rows.day > after

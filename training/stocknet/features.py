@@ -53,9 +53,6 @@ class Rows:
     fresh: pd.DataFrame
     move: Floats
 
-    def __len__(self) -> int:
-        return len(self.day)
-
     def taken(self, which: npt.NDArray[np.bool_]) -> Rows:
         """Some of the rows."""
         own, peers, news, fresh = (

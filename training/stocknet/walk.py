@@ -67,6 +67,8 @@ def walk(
     jobs = [(learner, block) for learner in LEARNERS for span in spans
             for block in blocks(*span, learner)
             if ((day >= block.first) & (day < block.until)).any()]  # fmt: skip
+    if not jobs:
+        raise Refused(f"expected days in {spans[0][0]} to {spans[-1][1]}, got none")
     found: dict[str, list[Floats]] = {}
     with ThreadPoolExecutor(workers) as pool:  # LightGBM works outside the interpreter's lock
         for n, (learner, scored, parts) in enumerate(pool.map(one, jobs), 1):

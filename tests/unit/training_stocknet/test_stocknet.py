@@ -191,6 +191,14 @@ def test_a_folder_of_other_adjustment_is_refused(planted):
         joined(planted, replace(planted, bars=other))
 
 
+def test_days_that_are_not_there_are_refused(rows):
+    with pytest.raises(Refused, match="expected days in 2015-10-01 to 2016-01-01, got none"):
+        bench.run(rows, [bench.TEST], seed=0, n_seeds=1, workers=1)
+    early = rows.taken(rows.day < np.datetime64("2014-06-01"))
+    with pytest.raises(Refused, match="expected days from 2014-07-01 on"):
+        bench.predict(early, np.datetime64("2014-05-01"), seed=0, n_seeds=1, workers=1)
+
+
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
     with pytest.raises(Refused, match=r"expected bars\.csv"):
         read_folder(tmp_path)
