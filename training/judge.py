@@ -91,7 +91,7 @@ def _skill(
         n = len(sessions(entry[asked]))
         if len(asked):
             gained = log_losses(p[asked], y[asked]) - own[asked]
-            found.append(_better(name, gained, entry[asked], horizon, seed))
+            found.append(_better(name, gained, entry[asked], horizon, seed, least))
         if is_there or 0 < n < len(sessions(entry)):
             found.append(_sessions(f"sessions judged beside {name}", n, least))
     return found
@@ -102,18 +102,25 @@ def _sessions(name: str, n: int, least: int) -> Check:
     return Check(name, says, n, f"at least {least}", short_history=0 < n < least)
 
 
-def _better(than: str, gained: Floats, entry_us: Ints, horizon: int, seed: int) -> Check:
-    """PASS above zero at the 5 % bound, FAIL below it at the 95 % bound, else WARN."""
+def _better(
+    than: str, gained: Floats, entry_us: Ints, horizon: int, seed: int, least: int = 0
+) -> Check:
+    """PASS above zero at the 5 % bound, FAIL below it at the 95 % bound, else WARN.
+
+    least : sessions under which a gain that is not sure yet wants history.
+    """
     found = bounds(session_means(gained, entry_us), horizon, seed)
     says: Say = "WARN"
     if found.low is not None and found.high is not None:
         says = "PASS" if found.low > 0.0 else "FAIL" if found.high < 0.0 else "WARN"
+    few = found.n_sessions < least and found.mean is not None and found.mean > 0.0
     return Check(
         f"log-loss gained on {than}",
         says,
         found.high if says == "FAIL" else found.low,
         {"PASS": "5 % bound over 0", "WARN": "5 % bound over 0", "FAIL": "95 % bound over 0"}[says],
         f"mean {found}, {found.n_sessions} sessions",
+        short_history=says == "WARN" and few,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.training.judgements import DAY, RULE, SHARES, make_judged
+from training.calibrate import softmax
 from training.gates import Check, Gates, read_gates, verdict_of
 from training.judge import judge
 
@@ -98,6 +99,16 @@ def test_better_rival_fails_equal_one_warns_and_worse_one_passes(field, name):
     ):
         beside = replace(judged, p=own, **{field: rival})
         assert says(beside, f"log-loss gained on {name}").says == expected
+
+
+@pytest.mark.parametrize(("n_days", "wants_history"), [(30, True), (60, False)])
+def test_unsure_gain_on_a_rival_wants_history_only_where_that_is_short(n_days, wants_history):
+    judged = make_judged(n_days=n_days)
+    noise = 0.12 * np.random.default_rng(1).normal(size=judged.p.shape)
+    rival = softmax(np.log(judged.p) + np.random.default_rng(2).permutation(noise))
+    check = says(replace(judged, price_only=rival, p=softmax(np.log(judged.p) + noise)),
+                 "log-loss gained on prices")  # fmt: skip
+    assert (check.says, check.short_history) == ("WARN", wants_history)
 
 
 def test_champion_is_judged_only_where_it_was_asked():
