@@ -4,7 +4,7 @@ import os
 import sys
 import urllib.request
 
-_ROLES = 5  # a role takes the first metrics port plus its number
+_ROLES = 6  # a role takes the first metrics port plus its number
 
 
 def main() -> int:

@@ -150,6 +150,39 @@ CREATE TABLE IF NOT EXISTS clock (
     PRIMARY KEY (at, topic_id, "partition", "offset")
 );
 
+-- What the symbols of one partition did in one market interval: [symbol, sector, move, values].
+CREATE TABLE IF NOT EXISTS pane_ends (
+    interval_end timestamptz NOT NULL,
+    source_partition bigint NOT NULL,
+    names text[] NOT NULL,
+    symbols jsonb NOT NULL,
+    more boolean NOT NULL,
+    kafka_ts timestamptz NOT NULL,
+    topic_id text NOT NULL,
+    "partition" integer NOT NULL,
+    "offset" bigint NOT NULL,
+    PRIMARY KEY (interval_end, topic_id, "partition", "offset")
+);
+
+-- All symbols in one market interval. It goes to every partition of its topic: once a row here.
+CREATE TABLE IF NOT EXISTS market_panes (
+    interval_end timestamptz NOT NULL,
+    n_partitions bigint NOT NULL,
+    n_symbols bigint NOT NULL,
+    benchmark double precision,
+    benchmark_symbol text NOT NULL,
+    mean double precision,
+    spread double precision,
+    breadth double precision,
+    sectors jsonb NOT NULL,
+    ranked jsonb NOT NULL,
+    kafka_ts timestamptz NOT NULL,
+    topic_id text NOT NULL,
+    "partition" integer NOT NULL,
+    "offset" bigint NOT NULL,
+    PRIMARY KEY (interval_end, topic_id, "partition", "offset")
+);
+
 -- The names of signals.features, in order.
 CREATE TABLE IF NOT EXISTS feature_sets (
     feature_set text NOT NULL,

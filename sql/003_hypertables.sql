@@ -20,6 +20,8 @@ BEGIN
             ('sentiments', 'available_at', interval '30 days'),
             ('context', 'ts', interval '90 days'),
             ('clock', 'at', interval '90 days'),
+            ('pane_ends', 'interval_end', interval '90 days'),
+            ('market_panes', 'interval_end', interval '90 days'),
             ('late_events', 'ts', interval '30 days'),
             ('dead_letters', 'kafka_ts', interval '30 days')
         ) AS t (name, time_column, chunk)

@@ -111,15 +111,17 @@ BEGIN
     SELECT t.time_column INTO time_column FROM (VALUES
         ('ticks', 'ts'), ('bars', 'bar_end'), ('news', 'published_at'),
         ('sentiments', 'available_at'), ('context', 'ts'), ('actions', 'announced_at'),
-        ('clock', 'at'), ('signals', 'as_of'), ('signal_explanations', 'as_of'),
+        ('clock', 'at'), ('pane_ends', 'interval_end'), ('market_panes', 'interval_end'),
+        ('signals', 'as_of'), ('signal_explanations', 'as_of'),
         ('shadow_signals', 'as_of'), ('outcomes', 'as_of'),
         ('late_events', 'ts'), ('dead_letters', 'kafka_ts')
     ) AS t (name, time_column) WHERE t.name = table_name;
     IF time_column IS NULL THEN
         RAISE EXCEPTION 'keep_for: expected a table of events, got %', table_name
             USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'one of ticks, bars, news, sentiments, context, actions, clock, signals, '
-                'signal_explanations, shadow_signals, outcomes, late_events, dead_letters';
+            HINT = 'one of ticks, bars, news, sentiments, context, actions, clock, pane_ends, '
+                'market_panes, signals, signal_explanations, shadow_signals, outcomes, '
+                'late_events, dead_letters';
     END IF;
     IF keep IS NULL OR oldest > now() - interval '7 days' THEN
         RAISE EXCEPTION 'keep_for: expected 7 days or more, got %', keep

@@ -36,6 +36,7 @@ BEGIN
     );
     FOREACH written IN ARRAY ARRAY[
         'instruments', 'news', 'sentiments', 'ticks', 'bars', 'context', 'actions', 'clock',
+        'pane_ends', 'market_panes',
         'signals', 'signal_explanations', 'shadow_signals', 'outcomes', 'late_events',
         'dead_letters', 'feature_sets', 'positions', 'policies', 'builds', 'ml_models',
         'ml_aliases', 'ml_alias_moves', 'dead_letter_fates', 'rescores'

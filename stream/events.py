@@ -183,6 +183,64 @@ class PaneClosed(Struct, frozen=True, kw_only=True):
     signed_volume: float
 
 
+class SymbolEnd(Struct, frozen=True, array_like=True):
+    """One symbol in one market interval: its log return over it, and its ranked values."""
+
+    symbol: Symbol
+    sector: Word
+    move: float | None
+    values: tuple[float | None, ...]
+
+
+class PaneEnd(Struct, frozen=True, kw_only=True):
+    """A partition has closed every pane through `end`; what its symbols did in that interval.
+
+    No symbols: nothing traded there since the end before. `names` are those of the values. With
+    `more` another part of the same end follows.
+    """
+
+    partition: Count
+    end: Time
+    names: tuple[Ident, ...] = ()
+    symbols: tuple[SymbolEnd, ...] = ()
+    more: bool = False
+
+
+class Cross(Struct, frozen=True, kw_only=True):
+    """How one value is spread over symbols; `grid` are its quantiles at 0, 1/16, ... 1."""
+
+    n: Count
+    mean: float
+    spread: float
+    grid: tuple[float, ...]
+
+
+class SectorReturn(Struct, frozen=True, kw_only=True):
+    """Mean log return of a sector's symbols."""
+
+    n: Count
+    mean: float
+
+
+class MarketPane(Struct, frozen=True, kw_only=True):
+    """All symbols in the market interval that ends at `end`; returns are log returns over it.
+
+    `benchmark` is the return of `benchmark_symbol`, or the mean where that is empty. No symbols:
+    nothing traded. Fewer than all partitions: the others had not answered at the deadline.
+    """
+
+    end: Time
+    n_partitions: Count
+    n_symbols: Count = 0
+    benchmark: float | None = None
+    benchmark_symbol: str = ""
+    mean: float | None = None
+    spread: float | None = None
+    breadth: Share | None = None
+    sectors: dict[str, SectorReturn] = {}
+    ranked: dict[str, Cross] = {}
+
+
 class Freshness(Struct, frozen=True, kw_only=True):
     """Ages against `as_of`, in seconds; None where there is nothing."""
 
@@ -279,7 +337,7 @@ class LateEvent(Struct, frozen=True, kw_only=True):
     topic: str
     partition: int
     offset: int
-    symbol: Symbol
+    symbol: SymbolOrAll
     ts: Time
     late_by_s: float
     reason: str
@@ -321,6 +379,8 @@ TOPICS: dict[str, type[Struct]] = {
     "instruments": Instrument,
     "sentiment": SentimentScored,
     "panes": PaneClosed,
+    "pane-ends": PaneEnd,
+    "market": MarketPane,
     "signals": Signal,
     "signal-explanations": SignalExplained,
     "shadow-signals": Signal,

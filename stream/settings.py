@@ -23,7 +23,7 @@ from models.sentiment.model import ENSEMBLE, Device, misspelt
 from stream import wire
 from stream.errors import Refused
 
-Role = Literal["sentiment", "score", "archive", "clock", "explain"]
+Role = Literal["sentiment", "score", "archive", "clock", "explain", "market"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     )
     unscorable: Literal["neutral", "refuse"] = Field(
         "neutral", description="articles in other languages or without words: neutral, by no model"
+    )
+    benchmark: str = Field(
+        "", description="symbol whose return is the market's; default: the mean of all symbols"
     )
     calendar: str = Field("XNYS", description="calendar of symbols without an instrument")
     calendars: tuple[str, ...] = Field((), description="more calendars for the clock to state")

@@ -139,7 +139,7 @@ class Comparison:
         policy = self._policy(row["policy_id"])
         if self._state is None:
             self._state = PartitionState(self._number, policy)
-        self._state.policy = policy
+        self._state.obey(policy)
         until = _Until(positions, row["set_off_by"], policy)
         due: list[Due] = []
         while turns := sorted(
@@ -176,6 +176,7 @@ class Comparison:
         """Tell how far we are; the state need not keep what only a checkpoint would write."""
         assert self._state is not None
         self._state.take_closed()
+        self._state.take_ends()
         before, self._report.inputs = self._report.inputs, self._report.inputs + n
         if before // _TOLD_EVERY < self._report.inputs // _TOLD_EVERY:
             deque(self._state.take_changes(), maxlen=0)

@@ -16,7 +16,7 @@ from stream.engine.topics import present_topics
 from stream.errors import Unavailable
 from stream.settings import Settings
 
-_ROLES = ("sentiment", "score", "explain")
+_ROLES = ("sentiment", "score", "market", "explain")
 _READ_S = 20.0
 
 

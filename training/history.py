@@ -30,7 +30,7 @@ from stream.sentiment.judge import NO_MODEL
 from training.accounting import Account, accounts, less_empty
 from training.quality import NewsFacts
 from training.served import Vector, served
-from training.stored import ACTIONS, CLOCK, INSTRUMENTS, SENTIMENT, TAPES, Source, Stored
+from training.stored import ACTIONS, CLOCK, INSTRUMENTS, MARKET, SENTIMENT, TAPES, Source, Stored
 from training.traded import Traded, traded
 
 _FETCH = 10_000
@@ -96,7 +96,7 @@ class History:
     def extents(self) -> list[Extent]:
         """What a replay can read, by table, topic id and partition."""
         found = []
-        for each in (self._tape, CLOCK, SENTIMENT, ACTIONS, INSTRUMENTS):
+        for each in (self._tape, CLOCK, SENTIMENT, ACTIONS, MARKET, INSTRUMENTS):
             where, given = self._where(each)
             query = (
                 f'SELECT topic_id, "partition", count(*), max("offset") FROM {each.table} '
@@ -176,7 +176,8 @@ class History:
         # A replay's scores lie in the log as partitions raced, and count from their own time on.
         ids = self._topic_ids(SENTIMENT.table)
         scores = (each for _, each in self._read(SENTIMENT, partition, ids, by_time=True))
-        others = merge(inputs["actions"], scores, key=lambda each: each.at_us // 1000)
+        beside = inputs["actions"], inputs["market"], scores
+        others = merge(*beside, key=lambda each: each.at_us // 1000)
         ahead = ((each.at_us // 1000, 0, each) for each in others)
         for _, _, each in merge(ahead, tape, key=lambda read: read[:2]):
             yield each
@@ -186,7 +187,12 @@ class History:
         tape_ids = self._tape_ids
         tape = self._read(self._tape, partition, tape_ids)
         found = {self._tape.table: _in_log_order(tape, self._read(CLOCK, partition, tape_ids))}
-        others = {"sentiment": SENTIMENT, "actions": ACTIONS, "instruments": INSTRUMENTS}
+        others = {
+            "sentiment": SENTIMENT,
+            "actions": ACTIONS,
+            "instruments": INSTRUMENTS,
+            "market": MARKET,
+        }
         for topic, source in others.items():
             rows = self._read(source, partition, self._topic_ids(source.table))
             found[topic] = (each for _, each in rows)

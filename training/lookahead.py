@@ -16,7 +16,15 @@ from random import Random
 import msgspec
 
 from stream.errors import Rejected
-from stream.events import Bar, ClockTick, CorporateAction, SentimentScored, Tick, micros
+from stream.events import (
+    Bar,
+    ClockTick,
+    CorporateAction,
+    MarketPane,
+    SentimentScored,
+    Tick,
+    micros,
+)
 from stream.features.panes import DAY_US, MINUTE_US
 from stream.features.vector import FeatureSet
 from stream.features.view import days
@@ -81,6 +89,7 @@ class _Probe:
             except Rejected:
                 continue
             state.take_closed()
+            state.take_ends()
 
     def over(self, event_time: int) -> bool:
         """Whether enough has come since, or as much as the states remember."""
@@ -93,7 +102,9 @@ class _Probe:
         names = self.futures["noise"].policy.features.names
         found = []
         for after, state in self.futures.items():
-            vector = state.symbols[self.due.symbol].vector(self.due.cut, include_open=False)
+            due = self.due
+            market = state.market_at(due.symbol, due.trigger, due.as_of, due.cut)
+            vector = state.symbols[due.symbol].vector(due.cut, include_open=False, market=market)
             for name, was, became in zip(names, self.due.vector, vector, strict=True):
                 if was != became:
                     moved = Moved(name, self.due.symbol, self.due.cut, after, was, became)
@@ -137,6 +148,7 @@ def look_ahead(
             except Rejected:
                 continue
             state.take_closed()
+            state.take_ends()
             for over in [probe for probe in probes if probe.over(state.event_time)]:
                 probes.remove(over)
                 found.moved += over.moved()
@@ -158,6 +170,7 @@ def _remembering(features: FeatureSet) -> FeatureSet:
         pane_window_us=None if window is None else window + _MEMORY_DAYS * DAY_US,
         panes_kept=None if kept is None else kept + _MEMORY_DAYS,
         sessions_kept=features.sessions_kept + _MEMORY_DAYS,
+        market=replace(features.market, kept_us=features.market.kept_us + _MEMORY_DAYS * DAY_US),
         news_window=days(features.news_window.us // DAY_US + _MEMORY_DAYS),
     )
 
@@ -170,7 +183,7 @@ def _known_at(event: msgspec.Struct) -> int:
         return micros(event.ts)
     if isinstance(event, ClockTick):
         return micros(event.at)
-    if isinstance(event, Bar):
+    if isinstance(event, Bar | MarketPane):
         return micros(event.end)
     if isinstance(event, CorporateAction):
         return event.ex_date.toordinal() * DAY_US - _EPOCH_US
@@ -183,6 +196,8 @@ def _noisy(event: msgspec.Struct, noise: Random) -> msgspec.Struct:
     if isinstance(event, Tick):
         size = event.size * noise.uniform(0.1, 10.0)
         return msgspec.structs.replace(event, price=event.price * factor, size=size)
+    if isinstance(event, MarketPane) and event.benchmark is not None:
+        return msgspec.structs.replace(event, benchmark=event.benchmark + noise.gauss(0.0, _SPREAD))
     if isinstance(event, Bar):
         prices = {name: getattr(event, name) * factor for name in ("open", "high", "low", "close")}
         volume = event.volume * noise.uniform(0.1, 10.0)

@@ -98,6 +98,7 @@ def steps(
                 outcome = state.apply(event, offset, at_us, due)
             except Rejected:
                 counts["rejected events"] += 1
+            state.take_ends()
             own = [one for one in due if (one.symbol, one.trigger_ref, one.revision) not in foreign]
             yield state, event if outcome is Outcome.APPLIED else None, own
 

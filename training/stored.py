@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream.events import Bar, ClockTick, CorporateAction, Instrument, SentimentScored, Tick
+from stream.events import (
+    Bar,
+    ClockTick,
+    CorporateAction,
+    Instrument,
+    MarketPane,
+    SentimentScored,
+    Tick,
+)
 
 
 class Stored(NamedTuple):
@@ -61,6 +69,11 @@ def _instrument(symbol: str, company: str, aliases: list[str], *rest: Any) -> In
     return Instrument(**dict(zip(Instrument.__struct_fields__, values, strict=True)))
 
 
+def _market_pane(*values: Any) -> MarketPane:
+    columns = dict(zip(MarketPane.__struct_fields__, values, strict=True))
+    return msgspec.convert(columns, MarketPane)
+
+
 TAPES = {
     "ticks": _source("ticks", Tick, _tick),
     "bars": _source("bars", Bar, where="origin = 'bar'", start="bar_start", end="bar_end"),
@@ -68,4 +81,5 @@ TAPES = {
 CLOCK = _source("clock", ClockTick)
 SENTIMENT = _source("sentiments", SentimentScored)
 ACTIONS = _source("actions", CorporateAction)
+MARKET = _source("market_panes", MarketPane, _market_pane, end="interval_end")
 INSTRUMENTS = _source("instruments", Instrument, _instrument)

@@ -89,6 +89,15 @@ TABLES: dict[str, Table] = {
             "context",
             "symbol:text source:text metric:text value:float ts:time received_at:time",
         ),
+        _table(
+            "market_panes",
+            "interval_end:time n_partitions:int8 n_symbols:int8 benchmark:float "
+            "benchmark_symbol:text mean:float spread:float breadth:float sectors:json ranked:json",
+        ),
+        _table(
+            "pane_ends",
+            "interval_end:time source_partition:int8 names:texts symbols:json more:bool",
+        ),
         _table("actions", "symbol:text kind:text ex_date:date value:float announced_at:time"),
         _table("clock", "kind:text at:time calendar:text session:date"),
         _table(
@@ -173,6 +182,17 @@ def _action(e: events.CorporateAction) -> Row:
     return (e.symbol, e.kind, day(e.ex_date), e.value, time_us(e.announced_at))
 
 
+def _pane_end(e: events.PaneEnd) -> Row:
+    partition = int8(e.partition, "partition")
+    return (time_us(e.end), partition, texts(e.names), jsonb(e.symbols), e.more)
+
+
+def _market_pane(e: events.MarketPane) -> Row:
+    counts = int8(e.n_partitions, "n_partitions"), int8(e.n_symbols, "n_symbols")
+    moved = e.benchmark, e.benchmark_symbol, e.mean, e.spread, e.breadth
+    return (time_us(e.end), *counts, *moved, jsonb(e.sectors), jsonb(e.ranked))
+
+
 def _clock(e: events.ClockTick) -> Row:
     return (e.kind, time_us(e.at), e.calendar, day(e.session))
 
@@ -220,6 +240,8 @@ _ROWS: Mapping[str, tuple[str, type[Any], Callable[..., Row]]] = {
     "instruments": ("instruments", events.Instrument, _instrument),
     "sentiment": ("sentiments", events.SentimentScored, _sentiment),
     "panes": ("bars", events.PaneClosed, _pane),
+    "pane-ends": ("pane_ends", events.PaneEnd, _pane_end),
+    "market": ("market_panes", events.MarketPane, _market_pane),
     "signals": ("signals", events.Signal, _signal),
     "signal-explanations": ("signal_explanations", events.SignalExplained, _explanation),
     "shadow-signals": ("shadow_signals", events.Signal, _signal),
@@ -229,7 +251,9 @@ _ROWS: Mapping[str, tuple[str, type[Any], Callable[..., Row]]] = {
 # The logical topics that have a table.
 ARCHIVED = tuple(_ROWS)
 # Of those, what another role reads besides: it writes the dead letters. The tape is one more.
-READ_ELSEWHERE = frozenset({"news", "sentiment", "actions", "instruments", "signals"})
+READ_ELSEWHERE = frozenset(
+    {"news", "sentiment", "actions", "instruments", "signals", "pane-ends", "market"}
+)
 _TAPES = ("ticks", "bars")
 _UNREADABLE = (Rejected, msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from stream.embedded.services import Services
 
 TRAIN_SHARE = 0.7  # of the dataset's time, before the model is trained
-_ROLES = ("sentiment", "score", "archive", "explain")
+_ROLES = ("sentiment", "score", "market", "archive", "explain")
 _CHECK_S = 1.0
 _LAST_DEMO = "last-demo.json"
 

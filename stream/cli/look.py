@@ -159,7 +159,7 @@ def _broker(settings: Settings) -> dict[str, Any]:
     prefix = settings.topic("")
     own = sorted(name.removeprefix(prefix) for name in listed.topics if name.startswith(prefix))
     behind = {}
-    for role in ("sentiment", "score", "archive", "explain"):
+    for role in ("sentiment", "score", "market", "archive", "explain"):
         places = asyncio.run(lag(settings, settings.group(role)))
         behind[role] = sum(max(0, end - position) for position, end in places.values())
     return {"brokers": len(listed.brokers), "topics": own, "lag": behind}

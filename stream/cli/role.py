@@ -16,7 +16,7 @@ from stream.cli.process import exit_code, log_to_stderr
 from stream.errors import Refused
 from stream.settings import Role, Settings, read_settings
 
-ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock", "explain")
+ROLES: tuple[Role, ...] = ("sentiment", "score", "archive", "clock", "explain", "market")
 _MISSED = ("sentiment", "score")  # signals wait for them
 _SPARE = "--spare"
 
@@ -47,6 +47,7 @@ def run_one(role: str, settings: Settings, *, spare: bool = False) -> None:
         "archive": _archive,
         "clock": _clock,
         "explain": _explain,
+        "market": _market,
     }
     if role not in runners:
         raise Refused(f"--role: expected one of {', '.join(ROLES)} or all, got {role!r}")
@@ -90,6 +91,12 @@ def _explain() -> Callable[[Settings], Awaitable[None]]:
     from stream.explaining.agent import run_explain
 
     return run_explain
+
+
+def _market() -> Callable[[Settings], Awaitable[None]]:
+    from stream.market.agent import run_market
+
+    return run_market
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream.engine.clients import librdkafka_options, unavailable
+from stream.engine.topics import partitions_of
 from stream.errors import Unavailable
 from stream.settings import Settings
 
@@ -92,7 +93,7 @@ class Follower:
         ends = {}
         try:
             for topic in topics:
-                for p in range(self._settings.partitions):
+                for p in range(partitions_of(topic, self._settings)):
                     tp = TopicPartition(self._settings.topic(topic), p)
                     ends[topic, p] = consumer.get_watermark_offsets(tp, timeout=_TIMEOUT_S)[1]
         except KafkaException as error:

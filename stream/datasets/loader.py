@@ -115,10 +115,12 @@ async def wait_drained(settings: Settings) -> None:
     try:
         await follower.wait_for_outputs("sentiment", ("news",))
         await follower.wait_for_outputs("score", (settings.tape, "sentiment"))
+        await follower.wait_for_outputs("market", ("pane-ends",))
+        await follower.wait_for_outputs("score", ("market",))
         await follower.wait_for_outputs("explain", ("signals",))
-        read = ("news", settings.tape, "instruments", "sentiment", "panes", "signals")
+        read = ("news", settings.tape, "instruments", "sentiment", "panes", "pane-ends", "market")
         made = ("signal-explanations", "shadow-signals", "late-events", "dead-letters")
-        await follower.wait_for_outputs("archive", (*read, *made))
+        await follower.wait_for_outputs("archive", (*read, "signals", *made))
     finally:
         follower.close()
 

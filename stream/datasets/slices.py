@@ -1,7 +1,9 @@
 """A dataset cut into slices of past time, with the clock ticks of that past. Pure.
 
 Beats stand on a grid (60 s intraday, an hour daily) after every interval in which something
-happened, and once more after it, so that its panes close; a night without events has none.
+happened, and once more after it, so that its panes close; a night without events has none. One
+stands before what ends the night, so that no partition is further behind than the grid is wide:
+a record waits for what the market says of a little before it, and all must be able to say.
 """
 
 from __future__ import annotations
@@ -56,13 +58,17 @@ def with_clock(dataset: Dataset, from_us: int | None, until_us: int | None) -> I
     told_through = end - 1 if end <= last else last + 60 * _MINUTE
     sessions = [_clock(dataset.tape, tick) for tick in _sessions(dataset, start, told_through)]
     beat_us = BEAT_US[dataset.feature_set]
-    reached = start
+    reached = beaten = start
     due: list[int] = []  # the beats after the interval at hand: at most two
     for timed in heapq.merge(sessions, chosen, key=lambda timed: timed.at):
         while due and due[0] <= timed.at:
-            yield _beat(dataset.tape, due.pop(0))
+            beaten = due.pop(0)
+            yield _beat(dataset.tape, beaten)
         if timed.at >= start:
             following = timed.at - timed.at % beat_us + beat_us
+            if following - beat_us > beaten:
+                beaten = following - beat_us
+                yield _beat(dataset.tape, beaten)
             due = sorted({*due, following, following + beat_us})
         yield timed
         reached = timed.at

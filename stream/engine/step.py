@@ -31,6 +31,13 @@ class Outcome(Enum):
     DUPLICATE = "duplicate"
 
 
+class NotYet(Exception):
+    """A record, and those of its topic after it, wait for what another input will bring.
+
+    A step may raise it in a replay, and has changed nothing then that a later try would not.
+    """
+
+
 class Outbox(Protocol):
     """Collects what a step sends; all of it goes into the open transaction, in order."""
 
@@ -60,7 +67,7 @@ class Step(Protocol):
         """
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
-        """Apply one record of the logical topic `topic`. Raises Rejected for a bad one."""
+        """Apply one record of the logical topic `topic`. Raises Rejected for a bad one, NotYet."""
 
     def take_changes(self) -> Iterable[tuple[bytes, bytes | None]]:
         """Slots changed since the last call; None deletes one."""

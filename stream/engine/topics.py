@@ -21,7 +21,8 @@ from stream.events import TOPICS
 from stream.settings import Settings
 
 INPUTS = ("news", "ticks", "bars", "context", "actions", "instruments")
-STATES = ("score-state", "sentiment-state", "explain-state")
+STATES = ("score-state", "sentiment-state", "explain-state", "market-state")
+ALONE = ("pane-ends", "market-state")  # of one partition: one process reads it, others stand by
 _TIMEOUT_S = 15.0
 _AGAIN_S = 0.5
 _STATE_CONFIG = {
@@ -36,6 +37,14 @@ _STATE_CONFIG = {
 def partition_of(key: bytes, n_partitions: int) -> int:
     """The partition of a key: Java's murmur2 of the raw bytes, modulo the count."""
     return int((murmur2(key) & 0x7FFFFFFF) % n_partitions)
+
+
+def partitions_of(name: str, settings: Settings) -> int:
+    """How many partitions the logical topic `name` has.
+
+    On the embedded broker all have as many; of those that should have one the first is used.
+    """
+    return 1 if name in ALONE and not settings.embedded else settings.partitions
 
 
 def topic_names() -> tuple[str, ...]:
@@ -90,7 +99,7 @@ def _create(settings: Settings) -> None:
         missing = [
             NewTopic(
                 settings.topic(name),
-                num_partitions=settings.partitions,
+                num_partitions=partitions_of(name, settings),
                 replication_factor=settings.replication,
                 config=topic_config(name, settings),
             )
@@ -122,8 +131,11 @@ def _until_known(admin: AdminClient, topics: set[str]) -> None:
 
 def _refuse_other_counts(settings: Settings, counts: dict[str, int]) -> None:
     for name in topic_names():
-        n = counts.get(settings.topic(name), settings.partitions)
-        if n != settings.partitions:
+        expected = partitions_of(name, settings)
+        n = counts.get(settings.topic(name), expected)
+        if n != expected and name in ALONE:
+            raise Refused(f"topic {settings.topic(name)}: expected {expected} partition, got {n}")
+        if n != expected:
             raise Refused(
                 f"TAPEWIRE_PARTITIONS: expected the {n} partitions that topic "
                 f"{settings.topic(name)} has, got {settings.partitions}; the count is fixed for "
@@ -209,7 +221,7 @@ async def partition_lag(settings: Settings, group: str) -> dict[tuple[str, int],
 
 
 async def _partition_lag(settings: Settings, group: str) -> dict[tuple[str, int], tuple[int, int]]:
-    everywhere = [(settings.topic(n), p) for n in TOPICS for p in range(settings.partitions)]
+    everywhere = [(settings.topic(n), p) for n in TOPICS for p in range(partitions_of(n, settings))]
     # Not by librdkafka's: it crashes where the group's coordinator has moved (2.16).
     await reach(settings)
     admin = AIOKafkaAdminClient(**client_options(settings))

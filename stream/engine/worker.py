@@ -14,8 +14,8 @@ from stream import metrics
 from stream.engine.checkpoint import Meta, PartitionProducer, read_state
 from stream.engine.deadletters import dead_letter
 from stream.engine.merge import Queue, next_run
-from stream.engine.step import Outcome, Record, RoleSpec, Step
-from stream.errors import Rejected
+from stream.engine.step import NotYet, Outcome, Record, RoleSpec, Step
+from stream.errors import Rejected, Unavailable
 from stream.settings import Settings
 
 log = structlog.get_logger()
@@ -26,6 +26,8 @@ COMMIT_SHARE = 0.2  # of the time at most: a partition stands still while it com
 _LOOK_AGAIN_S = 0.005
 _BEHIND_S = 0.25
 _CLOSE_S = 1.5
+_HELD_LOG_S = 10.0
+_HELD_S = 60.0  # for another input, which takes milliseconds where its role runs
 
 
 class PartitionWorker:
@@ -59,6 +61,9 @@ class PartitionWorker:
         self._meta = Meta()
         self._unacknowledged: dict[str, tuple[int, int]] = {}  # topic -> last offset, records
         self._waiting_since: float | None = None
+        self._held: set[str] = set()  # topics whose next record waits for another input
+        self._held_since: dict[str, float] = {}
+        self._held_told: set[str] = set()
         self._last_checkpoint = -math.inf  # the first run is committed at once: it was waited for
         self._last_took = 0.0
         self._wake = asyncio.Event()
@@ -134,17 +139,18 @@ class PartitionWorker:
     async def _work(self) -> bool:
         """Apply one run and checkpoint when due; False when there was nothing to do."""
         run = next_run(
-            list(self._queues.values()),
+            [queue for queue in self._queues.values() if queue.topic not in self._held],
             self._lags,
             tape=self._spec.tape,
             tape_last=self._replay,
         )
+        n_applied = 0
         if run is not None:
             self._waiting_since = None
             if not await self._prepare(*run):
                 return False
-            await self._apply(*run)
-        if self._due(idle=run is None):
+            n_applied = await self._apply(*run)
+        if self._due(idle=n_applied == 0):
             await self._checkpoint()
             return True
         return run is not None
@@ -170,17 +176,22 @@ class PartitionWorker:
         metrics.STAGE_S.labels(self._spec.name, "prepare").observe(self._now() - began)
         return True
 
-    async def _apply(self, topic: str, records: list[Record]) -> None:
+    async def _apply(self, topic: str, records: list[Record]) -> int:
+        """Apply them, or those before the first that has to wait; how many were."""
         began = self._now()
         counts = self._meta.counts.setdefault(topic, {})
         apply, producer = self._step.apply, self._producer
         tally = dict.fromkeys(Outcome, 0)
         n_dead = 0
-        for record in records:
+        held: tuple[list[Record], str] | None = None
+        for n_before, record in enumerate(records):
             try:
                 if record.key is None:
                     raise Rejected("key: expected one, got none")
                 tally[apply(topic, record, producer)] += 1
+            except NotYet as awaited:
+                held, records = (records[n_before:], str(awaited)), records[:n_before]
+                break
             except Rejected as rejected:
                 n_dead += 1
                 self._bury(topic, record, str(rejected))
@@ -188,6 +199,14 @@ class PartitionWorker:
             if n:
                 counts[outcome] = counts.get(outcome, 0) + n
                 metrics.RECORDS.labels(self._spec.name, topic, outcome).inc(n)
+        if records:
+            self._held.clear()
+            self._held_since.pop(topic, None)
+            self._held_told.discard(topic)
+        if held is not None:
+            self._hold(topic, *held)
+        if not records:
+            return 0
         last = records[-1]
         counts["delivered"] = counts.get("delivered", 0) + len(records)
         self._meta.positions[topic] = last.offset + 1
@@ -196,6 +215,21 @@ class PartitionWorker:
         metrics.STAGE_S.labels(self._spec.name, "apply").observe(self._now() - began)
         await self._producer.flush()
         await asyncio.sleep(0)
+        return len(records)
+
+    def _hold(self, topic: str, records: list[Record], awaited: str) -> None:
+        """Put records back until something else came. Raises Unavailable where it never does."""
+        self._queues[topic].records.extendleft(reversed(records))
+        self._held.add(topic)
+        held_s = self._now() - self._held_since.setdefault(topic, self._now())
+        waits = f"{topic} partition {self.partition} waits for {awaited}"
+        if held_s > _HELD_S:
+            raise Unavailable(
+                f"{waits}, for {held_s:.0f} s: is the role that sends it running in this namespace?"
+            )
+        if held_s > _HELD_LOG_S and topic not in self._held_told:
+            self._held_told.add(topic)
+            log.warning(waits, role=self._spec.name, for_s=round(held_s, 1))
 
     def _bury(self, topic: str, record: Record, reason: str) -> None:
         key, letter = dead_letter(self._spec.name, topic, record, reason)
@@ -242,6 +276,7 @@ class PartitionWorker:
 
     async def _wait(self) -> None:
         self._wake.clear()
+        self._held.clear()
         if self._stopping:
             return
         queued = any(queue.records for queue in self._queues.values())

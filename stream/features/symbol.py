@@ -15,6 +15,7 @@ import msgspec
 
 from stream.errors import Refused
 from stream.features.adjust import Action
+from stream.features.marketbook import MarketView
 from stream.features.news import NewsItem
 from stream.features.newsbook import NewsBook
 from stream.features.panes import Pane
@@ -24,6 +25,7 @@ from stream.features.view import View
 
 MAX_EVIDENCE = 20
 _ON_TAPE = ("misc", "open", "seen", "pane", "session")
+_BESIDE = ("news", "action", "move")
 _encode = msgspec.json.encode
 
 
@@ -46,6 +48,8 @@ class SymbolState:
         self._tape = Tape(feature_set, self._changed)
         self._news = NewsBook(feature_set.story_window.us)
         self._actions: list[Action] = []
+        self.moves: dict[int, float] = {}  # log return by market interval's end, oldest first
+        self.n_moves = 0  # noted by this object
         # Taken as they are, for speed: every trade passes here.
         self.apply_trade = self._tape.open.add
         self.repeats = self._tape.open.repeats
@@ -101,6 +105,18 @@ class SymbolState:
         """`amount` per share off from `ex_at` on; panes that end by then are adjusted."""
         self._know(Action(ex_at, "dividend", amount))
 
+    def note_move(self, end: int, move: float) -> None:
+        """The log return over the market interval that ended at `end`."""
+        self.moves[end] = move
+        self.n_moves += 1
+        if len(self.moves) > 1 and end < max(self.moves):
+            self.moves = dict(sorted(self.moves.items()))
+        self._changed[f"move|{end}"] = None
+        memory_us = self.feature_set.market.memory_us
+        for gone in [at for at in self.moves if at <= end - memory_us]:
+            del self.moves[gone]
+            self._changed[f"move|{gone}"] = None
+
     def _know(self, action: Action) -> None:
         """A second action of one kind and moment replaces the first."""
         key = (action.ex_at, action.kind)
@@ -113,11 +129,14 @@ class SymbolState:
         self._tape.closed.know(self._actions)
         self._tape.book.done.know(self._actions)
 
-    def vector(self, cut: int, *, include_open: bool) -> tuple[float | None, ...]:
+    def vector(
+        self, cut: int, *, include_open: bool, market: MarketView | None = None
+    ) -> tuple[float | None, ...]:
         """The feature set's values at `cut`; None is missing, zero is a value.
 
         From panes with end <= cut (with `include_open` also the open ones as applied so far),
-        sessions as known at `cut`, news with available_at <= cut, actions with ex_at <= cut.
+        sessions as known at `cut`, news with available_at <= cut, actions with ex_at <= cut, and
+        what is told of the market.
         """
         tape = self._tape
         taken = tape.take(cut, include_open=include_open)
@@ -131,6 +150,7 @@ class SymbolState:
                 taken.session_pane,
                 taken.n_done,
                 self._news.at(cut),
+                market,
             )
             return self.feature_set.compute(view)
         finally:
@@ -181,11 +201,13 @@ class SymbolState:
             return self._tape.slot_value(kind, key)
         if kind == "news":
             return self._news.revisions.get(key)
+        if kind == "move":
+            return self.moves.get(int(key))
         return next((action for action in self._actions if _action_slot(action) == slot), None)
 
     def restore(self, slots: Mapping[str, bytes]) -> None:
         """Take the state of a checkpoint, into a new object; later vectors are bit-equal."""
-        by_kind: dict[str, dict[str, bytes]] = {k: {} for k in (*_ON_TAPE, "news", "action")}
+        by_kind: dict[str, dict[str, bytes]] = {k: {} for k in (*_ON_TAPE, *_BESIDE)}
         for slot, raw in slots.items():
             kind, _, key = slot.partition("|")
             if kind not in by_kind:
@@ -198,6 +220,8 @@ class SymbolState:
                 for key, raw in by_kind["news"].items()
             }
         )
+        moves = sorted((int(end), raw) for end, raw in by_kind["move"].items())
+        self.moves = {end: msgspec.json.decode(raw, type=float) for end, raw in moves}
         self._take_actions(
             [msgspec.json.decode(raw, type=Action) for raw in by_kind["action"].values()]
         )

@@ -13,6 +13,9 @@ Made by `python -m stream.features.table`; do not edit. Missing is None; zero is
 time are (cut - w, cut]: a pane counts when it ends inside. Names are `<signal>_<stat>_<window>`;
 `p` counts panes of one minute that traded, `d` in the daily set counts bars (news: times 24 hours).
 
+Features against the market see the newest MarketPane that counts, and those before (market.md);
+their windows are market intervals, those in which the symbol itself traded.
+
 A news item is a re-print when an earlier one of the symbol tells {reprint:.0%} of its text or more;
 re-prints count in `source_count` and `news_reprinted` only. `news_novel` sums, over the others,
 1 - the largest share of an item's text that one earlier item tells.

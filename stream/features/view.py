@@ -7,14 +7,19 @@ the window reaches back up to one pane further. Windows in panes are the newest 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import cache
 from math import fsum, log
+from typing import TYPE_CHECKING
 
 from stream.features.news import NewsColumns
 from stream.features.panes import DAY_US, HOUR_US, MAX_GAP_US, MINUTE_US, Pane
 from stream.features.series import Series
 from stream.features.sessions import Session, SessionBook
 from stream.features.stories import Stories
+
+if TYPE_CHECKING:
+    from stream.features.marketbook import MarketView
 
 
 class Window:
@@ -133,9 +138,11 @@ class View:
         "cut",
         "high",
         "lows",
+        "market",
         "news",
         "news_high",
         "news_lows",
+        "own",
         "panes",
         "returns",
         "sentiments",
@@ -155,8 +162,11 @@ class View:
         session_pane: Pane | None,
         session_high: int,
         told: Stories,
+        market: MarketView | None,
     ) -> None:
         self.cut = cut
+        self.market = market
+        self.own: Sequence[float | None] = ()  # the values so far, in the vector's order
         self.panes = panes
         self.high = high  # panes[:high] end at or before the cut, or are open and included
         self.book = book

@@ -80,7 +80,7 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
 
     spec = RoleSpec(
         name="score",
-        inputs=(settings.tape, "sentiment", "actions", "instruments"),
+        inputs=(settings.tape, "sentiment", "actions", "instruments", "market"),
         make_step=make_step,
         tape=settings.tape,
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from models.scorer import Scorer
 from stream import metrics
-from stream.engine.step import Outbox, Outcome, Record
+from stream.engine.step import NotYet, Outbox, Outcome, Record
 from stream.engine.topics import partition_of
 from stream.errors import Refused, Rejected
 from stream.events import (
@@ -69,7 +69,7 @@ class ScoreStep:
         clock: Callable[[], int],
         stamp_outputs: bool,
     ) -> None:
-        self.state = PartitionState(partition, policy)
+        self.state = PartitionState(partition, policy, waits=policy.news_waits_for_time)
         self.positions: dict[str, int] = {}
         self._partition = partition
         self._n_partitions = n_partitions
@@ -94,8 +94,12 @@ class ScoreStep:
         try:
             event: Any = self._decode(topic, record)
             outcome = self.state.apply(event, record.offset, record.timestamp * 1000, due)
-        finally:
+        except NotYet:
+            raise
+        except BaseException:
             self.positions[topic] = record.offset
+            raise
+        self.positions[topic] = record.offset
         if topic == "sentiment" and outcome is Outcome.APPLIED and event.status != "published":
             metrics.REVISIONS.labels(event.status).inc()
         if outcome is Outcome.LATE:
@@ -103,6 +107,14 @@ class ScoreStep:
         if self.state.closed:
             for symbol, pane in self.state.take_closed():
                 self._send(out, "panes", symbol, pane_closed(symbol, pane), pane.end)
+        for end in self.state.take_ends():
+            out.send(
+                "pane-ends",
+                str(self._partition).encode(),
+                encode(end),
+                partition=0,
+                timestamp_ms=self._stamp(self.state.event_time),
+            )
         for one in due:
             self._score(one, topic, out)
         return outcome
@@ -161,6 +173,10 @@ class ScoreStep:
             event = decode(TOPICS[topic], record.value)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Rejected(str(error)) from error
+        if topic == "market":
+            if key != _CLOCK_KEY:
+                raise Rejected(f"key: expected {_CLOCK_KEY!r}, got {key!r}")
+            return event
         symbol = event.symbol.encode()  # type: ignore[attr-defined]
         if key != symbol:
             raise Rejected(f"key: expected the record's symbol {symbol!r}, got {key!r}")
@@ -182,8 +198,11 @@ class ScoreStep:
             symbol.encode(),
             encode(event),
             partition=self._partition,
-            timestamp_ms=-(-at_us // 1000) if self._stamp_outputs else None,
+            timestamp_ms=self._stamp(at_us),
         )
+
+    def _stamp(self, at_us: int) -> int | None:
+        return -(-at_us // 1000) if self._stamp_outputs else None
 
     def _send_late(self, topic: str, record: Record, event: Any, out: Outbox) -> None:
         ts = event.end if topic == "bars" else event.ts

@@ -42,7 +42,7 @@ class Outputs:
 
 def run(stack: dict[str, str]) -> dict[str, object]:
     """Medians of RUNS: a tick without a signal, and what a signal adds, in microseconds."""
-    settings = Settings(partitions=1, mode="replay")
+    settings = Settings(partitions=1)  # live: in a replay ticks wait for the market
     records = [
         Record(i, t.at // 1000, t.key, t.value)
         for i, t in enumerate(with_clock(generate(7, 1.0), None, None))

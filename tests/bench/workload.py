@@ -88,9 +88,12 @@ def _twin(symbol: str) -> str:
 
 @contextmanager
 def roles(settings: Settings, *names: str, command: list[str] | None = None) -> Iterator[list[int]]:
-    """Run roles as processes; yields their pids."""
+    """Run roles as processes, as on a live namespace's backlog; yields their pids.
+
+    In a replay `score` would wait for the market's answers.
+    """
     env = {**os.environ, **{f"TAPEWIRE_{name.upper()}": _told(value) for name, value in settings
-                            if value is not None}}  # fmt: skip
+                            if value is not None}, "TAPEWIRE_MODE": "live"}  # fmt: skip
     made = [
         subprocess.Popen(
             command or [sys.executable, "-m", "stream.cli", "worker", "--role", name], env=env

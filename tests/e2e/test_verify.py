@@ -44,7 +44,7 @@ def stored(settings: Callable[..., Settings]) -> Settings:
     subprocess.run([sys.executable, "-m", "stream.cli", "migrate"], env=env, check=True)
     roles = [
         subprocess.Popen([sys.executable, "-m", "stream.cli", "worker", "--role", role], env=env)
-        for role in ("sentiment", "score", "archive")
+        for role in ("sentiment", "score", "market", "archive")
     ]
     try:
         for part in range(4):
@@ -53,6 +53,7 @@ def stored(settings: Callable[..., Settings]) -> Settings:
         rows_of(mine, "SELECT 1 FROM signals WHERE trigger = 'pane'", 20)
         rows_of(mine, "SELECT 1 FROM signals WHERE trigger = 'news'", 8)
         rows_of(mine, "SELECT 1 FROM ticks", N_TICKS)
+        rows_of(mine, "SELECT 1 FROM market_panes", 6)  # of 14:55, 15:00 and 15:05
     finally:
         for process in roles:
             process.send_signal(signal.SIGTERM)
@@ -185,7 +186,8 @@ def test_roles_and_archive_count_the_same(stored: Settings) -> None:
     _, found = verify(stored)
     assert found["broker"] is None
     by_role = {(each["role"], each["topic"]) for each in found["roles"]}
-    assert by_role == {("sentiment", "news"), ("score", "ticks"), ("score", "sentiment")}
+    own = {("score", topic) for topic in ("ticks", "sentiment", "market")}
+    assert by_role == own | {("sentiment", "news"), ("market", "pane-ends")}
     assert all(each["unaccounted"] == each["unarchived"] == 0 for each in found["roles"])
     for topic, role in (("ticks", "score"), ("news", "sentiment")):
         delivered = sum(

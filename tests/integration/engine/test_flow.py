@@ -8,15 +8,15 @@ import confluent_kafka as kafka
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stream.engine import transport
+from stream.engine import transport, worker
 from stream.engine.app import Engine, run_role
 from stream.engine.checkpoint import read_state
 from stream.engine.pending import MAX_BYTES
 from stream.engine.pending import MAX_RECORDS as MAX_PENDING
-from stream.engine.step import Record
+from stream.engine.step import NotYet, Outbox, Outcome, Record
 from stream.engine.topics import create_topics, lag, topic_ids
 from stream.engine.transport import MAX_RECORDS
-from stream.errors import Refused
+from stream.errors import Refused, Unavailable
 from stream.events import DeadLetter, decode
 from stream.settings import Settings
 from tests.integration.engine.counting import CountingStep, Running, counting
@@ -222,3 +222,40 @@ async def test_topics_are_made_once_and_have_an_identity(broker_settings: Settin
     await create_topics(broker_settings)
     assert await topic_ids(broker_settings) == before
     assert len(set(before.values())) == len(before)
+
+
+class Waiting(CountingStep):
+    """A tick waits for the score that is named after it."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(partition)
+        self.known: set[bytes | None] = set()
+
+    def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
+        if topic == "ticks" and record.value not in self.known:
+            raise NotYet(f"the score {record.value!r}")
+        self.known.add(record.value)
+        return super().apply(topic, record, out)
+
+
+async def test_a_record_that_waits_holds_its_topic_until_the_other_input_came(
+    broker_settings: Settings, running: Running
+) -> None:
+    spec = counting("ticks", "sentiment", make_step=Waiting)
+    publish(broker_settings, "ticks", at(1, 2, 3))
+    async with running(broker_settings, spec) as role:
+        for n, known in ((2, at(1)), (6, at(3, 2))):
+            publish(broker_settings, "sentiment", known)
+            await until(lambda n=n: n_outputs(broker_settings) == n, role=role)
+    told = [(one.topic, one.offset) for _, one in outputs(broker_settings)[0]]
+    assert told[:2] == [("sentiment", 0), ("ticks", 0)]
+    assert told[-2:] == [("ticks", 1), ("ticks", 2)]
+
+
+async def test_what_never_comes_ends_the_role_and_says_what_it_was(
+    broker_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_HELD_S", 0.3)
+    publish(broker_settings, "ticks", at(1))
+    with pytest.raises(Unavailable, match="ticks partition 0 waits for the score b'1', for"):
+        await run_role(broker_settings, counting("ticks", "sentiment", make_step=Waiting))

@@ -143,7 +143,7 @@ def supervised(
     env: dict[str, str], sabotage: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """All roles but the clock, whose beats the stream has, under one supervisor."""
-    roles = ["sentiment", f"score={sabotage}" if sabotage else "score", "archive"]
+    roles = ["sentiment", f"score={sabotage}" if sabotage else "score", "market", "archive"]
     workers = subprocess.Popen([sys.executable, "-m", "tests.supervised", *roles], env=env)
     try:
         _until(lambda: len(children(workers.pid)) >= len(roles), "all roles")

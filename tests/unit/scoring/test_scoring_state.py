@@ -190,7 +190,8 @@ def test_a_bar_closes_its_pane_and_a_second_one_is_late() -> None:
         close=2.0,
         volume=5.0,
     )
-    due = feed(state, bar)
+    assert feed(state, bar) == []  # it waits for the market
+    due = feed(state, beat(T0 + 480 * MINUTE + 2 * SECOND))
     assert [(d.trigger, d.cut) for d in due] == [("pane", T0 + 390 * MINUTE)]
     assert state.apply(bar, 1, micros(bar.end), []) is Outcome.LATE
 

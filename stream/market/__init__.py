@@ -1,0 +1,1 @@
+"""Role: all symbols together, interval by interval."""
