@@ -27,9 +27,10 @@ from models.scorer import Scorer
 from stream.errors import Refused, Rejected
 from stream.events import ModelRole, Signal, micros
 from stream.scoring.build import this_build
+from stream.scoring.due import Due
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
-from stream.scoring.state import Due, PartitionState
+from stream.scoring.state import PartitionState
 from training.history import SIGNAL_COLUMNS, History
 from training.proof import OTHER_BUILD, Chosen, Difference, Report
 from training.stored import Stored

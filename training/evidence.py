@@ -9,6 +9,7 @@ from models.artifact import Artifact
 from training.ablation import Ablation
 from training.gates import Verdict
 from training.judged import Judged
+from training.paths import Path
 from training.rows import TrainingTable
 
 
@@ -18,6 +19,7 @@ class Evidence:
 
     rows : what it was judged on; `judged.row` counts in them.
     trials : how many models were fitted or stored, by what they were tried for.
+    paths : other walks, where they were asked for.
     sectors : by symbol. cost : of serving, as measured.
     """
 
@@ -30,3 +32,4 @@ class Evidence:
     trials: Mapping[str, int]
     sectors: Mapping[str, str]
     cost: Mapping[str, float]
+    paths: tuple[Path, ...] = ()

@@ -18,10 +18,12 @@ from training.calibrate import (
     fit_slope,
 )
 from training.errors import TrainingRefused
+from training.judged import Judged
 from training.labels import Floats
 from training.learners.learner import Block
 from training.learners.recipe import Recipe
 from training.rows import TrainingTable
+from training.splits import Rows
 from training.weights import uniqueness
 
 _CLIP = 0.005  # of the returns at each end, before the expected return is fitted
@@ -81,6 +83,28 @@ def threshold_of(fitted: Fitted, choose: TrainingTable) -> Threshold:
     """The confidence to act from, by what acting on rows of `choose` earned after costs."""
     p, _ = fitted.predict(choose.x)
     return choose_threshold(p, choose.forward_return, choose.cost)
+
+
+def judged_rows(fitted: Fitted, rows: TrainingTable, block: Rows, fold: int) -> Judged:
+    """What it says of the rows `block`, beside what came of them."""
+    part = rows.take(block)
+    p, expected = fitted.predict(part.x)
+    unasked = np.full((len(part), 3), np.nan)
+    return Judged(
+        row=block,
+        fold=np.full(len(part), fold),
+        symbol=part.symbol,
+        as_of_us=part.as_of_us,
+        entry_us=part.entry_us,
+        y=part.y,
+        p=p,
+        baseline=np.tile(fitted.prior, (len(part), 1)),
+        price_only=unasked,
+        champion=unasked,
+        expected=expected,
+        forward_return=part.forward_return,
+        cost=part.cost,
+    )
 
 
 def raw_scores(members: tuple[Member, ...], x: Floats) -> tuple[Floats, Floats]:

@@ -86,6 +86,7 @@ class History:
         self.schema = schema
         self.tape = tape
         self._tape = TAPES[tape]
+        self._events_of = (self._tape, CLOCK, SENTIMENT, ACTIONS, MARKET)
         self._known = known
 
     def place(self) -> Place:
@@ -95,8 +96,11 @@ class History:
 
     def extents(self) -> list[Extent]:
         """What a replay can read, by table, topic id and partition."""
+        return [*self._extents(*self._events_of), *self._extents(INSTRUMENTS)]
+
+    def _extents(self, *sources: Source) -> list[Extent]:
         found = []
-        for each in (self._tape, CLOCK, SENTIMENT, ACTIONS, MARKET, INSTRUMENTS):
+        for each in sources:
             where, given = self._where(each)
             query = (
                 f'SELECT topic_id, "partition", count(*), max("offset") FROM {each.table} '
@@ -113,9 +117,8 @@ class History:
     def events_by_partition(self) -> Counter[int]:
         """How many events a replay will read of each partition."""
         found: Counter[int] = Counter()
-        for each in self.extents():
-            if each.table != INSTRUMENTS.table:
-                found[each.partition] += each.n
+        for each in self._extents(*self._events_of):
+            found[each.partition] += each.n
         return found
 
     def n_panes(self) -> int:

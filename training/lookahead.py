@@ -28,8 +28,9 @@ from stream.events import (
 from stream.features.panes import DAY_US, MINUTE_US
 from stream.features.vector import FeatureSet
 from stream.features.view import days
+from stream.scoring.due import Due
 from stream.scoring.policy import Policy
-from stream.scoring.state import Due, PartitionState
+from stream.scoring.state import PartitionState
 from training.stored import Stored
 
 MOST_PROBES = 8  # open at once in a partition

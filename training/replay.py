@@ -10,8 +10,9 @@ import msgspec
 from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import SentimentScored
+from stream.scoring.due import Due
 from stream.scoring.policy import Policy
-from stream.scoring.state import Due, PartitionState
+from stream.scoring.state import PartitionState
 from training.label_rules import label_rule
 from training.rows import Labelled, Samples, TrainingTable
 from training.stored import Stored

@@ -22,6 +22,7 @@ from training.figures import (
 from training.gates import Verdict
 from training.influence import drawn_dependence, drawn_influence, influence
 from training.page import heading, paragraph, table
+from training.paths import Path
 from training.rows import TrainingTable
 from training.skill import horizon_sessions
 
@@ -56,6 +57,7 @@ def html_report(evidence: Evidence, command: str) -> str:
         table(("metric, printed and not judged", ""), _metrics(evidence)),
         heading("Does sentiment help?"),
         *_ablation(evidence.ablation),
+        *_paths(evidence.paths),
         heading("What the features do"),
         *_features(artifact, rows, evidence),
         heading("Where it errs"),
@@ -118,6 +120,25 @@ def _ablation(found: Ablation | None) -> list[str]:
         f"<p><b>{found.sentence}</b></p>",
         table(head, lines),
         paragraph("Each was fitted anew on the same folds; shuffled: whole days within a symbol."),
+    ]
+
+
+def _paths(found: tuple[Path, ...]) -> list[str]:
+    if not found:
+        return []
+    head = ("path", "log-loss gained on climatology", "daily IC", "Sharpe ratio, after costs")
+    lines = [
+        (str(i + 1), f"{one.gained:.4f}", f"{one.daily_ic:.3f}", f"{one.sharpe:.2f}")
+        for i, one in enumerate(sorted(found, key=lambda each: each.gained))
+    ]
+    lost = sum(one.gained <= 0.0 for one in found)
+    return [
+        heading("Other histories"),
+        paragraph(
+            f"{lost} of {len(found)} paths gain nothing on climatology: walks over all blocks of "
+            "time, each fitted on what lies before and after the tested blocks, purged."
+        ),
+        table(head, lines),
     ]
 
 

@@ -24,9 +24,11 @@ from training.history import History, open_history
 from training.label_rules import label_rule
 from training.latency import served_cost
 from training.learners.lightgbm import LightGBM
+from training.paths import walked
 from training.quality import quality
 from training.replay import replay
 from training.rows import TrainingTable
+from training.splits import longest_window_us
 from training.train import Chooser, Progress, train_model, untuned
 
 log = structlog.get_logger()
@@ -63,6 +65,7 @@ def retrain(
     accepted: str | None = None,
     short_history: bool = False,
     ablate: bool = False,
+    blocks: tuple[int, int] | None = None,
     progress: Callable[[str, float], None] = lambda step, share: None,
     judged: Callable[[Evidence], None] = lambda evidence: None,
     rows: TrainingTable | None = None,
@@ -78,6 +81,7 @@ def retrain(
     accepted : why what looks too good is to be believed; kept in the verdict.
     short_history : whether a model may become champion whose only doubt is want of history.
     ablate : whether to train the variants that tell what sentiment adds.
+    blocks : of time, and how many of them each combinatorial split tests; None: none is made.
     judged : told of every model that the gates have judged, also of one that they refuse.
 
     Raises
@@ -121,6 +125,10 @@ def retrain(
         progress=lambda step, share: progress(step, _REPLAY_SHARE + share * (1 - _REPLAY_SHARE)),
     )
     verdict, artifact = trained.verdict, trained.artifact
+    others = () if blocks is None else walked(
+        rows, trained.recipe, *blocks, embargo_us=longest_window_us(policy.features),
+        seed=seed, num_threads=num_threads, progress=progress,
+    )  # fmt: skip
     cost = served_cost(artifact, rows.x[trained.judged.row])
     log.info("judged", version=artifact.version, verdict=verdict.says, reason=verdict.reason)
     judged(
@@ -130,6 +138,7 @@ def retrain(
             judged=trained.judged,
             rows=rows,
             ablation=trained.ablation,
+            paths=others,
             metrics=artifact.metrics,
             trials={"models fitted in this run": trained.fits, "models stored before it": n_models},
             sectors=sectors,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.features.vector import FeatureSet
-from stream.scoring.state import Due
+from stream.scoring.due import Due
 from training.barriers import first_touch
 from training.label_rules import LabelRule
 from training.labels import Floats, Ints, Left, classes, forward_returns

@@ -19,8 +19,8 @@ import psycopg
 
 from stream.events import moment
 from stream.features.panes import DAY_US
+from stream.scoring.due import Due
 from stream.scoring.policy import Policy
-from stream.scoring.state import Due
 from training.labels import Floats
 from training.replay import steps
 

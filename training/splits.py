@@ -5,8 +5,8 @@
     fold 3   fit .......................... | tune ... | choose . | judge |
 
 `tune` stops the boosting and calibrates, `choose` sets the threshold, `judge` is only looked at.
-A search for parameters sees `inner_blocks` of fit and tune alone. Combinatorial splits train on
-both sides of what they test. `refuse_leaky` checks rows that anything else has split.
+Combinatorial splits train on both sides of what they test. `refuse_leaky` checks rows, whoever has
+split them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,15 @@ class Fold(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Row numbers; `groups` says which groups are tested."""
+    """Row numbers; `tested` by the number of the block of time."""
 
     train: Rows
-    test: Rows
-    groups: tuple[int, ...] = ()
+    tested: dict[int, Rows]
+
+    @property
+    def test(self) -> Rows:
+        """All tested rows, in order."""
+        return np.concatenate(list(self.tested.values()))
 
 
 @dataclass(frozen=True)
@@ -79,25 +83,6 @@ def walk_forward(
     return folds, n - kept
 
 
-def inner_blocks(
-    as_of_us: Ints, exit_us: Ints, fold: Fold, embargo_us: int, n: int = 3, test: float = 0.15
-) -> list[Split]:
-    """Walk-forward splits inside the fold's fit and tune rows: all that tuning may see.
-
-    Parameters
-    ----------
-    test : share of those rows that each of the n splits tests, the newest last.
-    """
-    seen = np.concatenate([fold.fit, fold.tune])
-    as_of, exit_ = as_of_us[seen], exit_us[seen]
-    found = []
-    for left in range(n, 0, -1):
-        edges = [_edge(as_of, round((1.0 - each * test) * len(seen))) for each in (left, left - 1)]
-        train, tested = _purged(as_of, exit_, edges, embargo_us)
-        found.append(Split(seen[train], seen[tested]))
-    return found
-
-
 def combinatorial(
     as_of_us: Ints, exit_us: Ints, n_groups: int, n_test: int, embargo_us: int
 ) -> list[Split]:
@@ -129,7 +114,7 @@ def combinatorial(
                 over = exit_us[rows].max() + embargo_us
                 kept &= (exit_us <= as_of_us[rows[0]]) | (as_of_us >= over)
                 kept[rows] = False
-        split = Split(np.flatnonzero(kept), np.concatenate([groups[g] for g in chosen]), chosen)
+        split = Split(np.flatnonzero(kept), {group: groups[group] for group in chosen})
         if not len(split.train) or not len(split.test):
             raise TrainingRefused(
                 f"split that tests groups {', '.join(map(str, chosen))} of {n_groups}: expected "

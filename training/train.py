@@ -14,7 +14,7 @@ from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
 from training.as_served import SHARE, newer
 from training.errors import TrainingRefused
 from training.fingerprint import fingerprint
-from training.fit import Fitted, fit_fold, threshold_of
+from training.fit import Fitted, fit_fold, judged_rows, threshold_of
 from training.gates import Check, Gates, Verdict
 from training.judge import judge
 from training.judged import Judged, metrics
@@ -24,7 +24,7 @@ from training.learners.lightgbm import LightGBM
 from training.learners.recipe import Recipe
 from training.prototypes import prototypes
 from training.rows import TrainingTable
-from training.splits import Fold, Rows, SplitRule, walk_forward
+from training.splits import Fold, SplitRule, refuse_leaky, walk_forward
 
 QUANTILES = ("0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999")
 
@@ -43,12 +43,14 @@ def untuned(learner: Learner) -> Chooser:
 class Trained(NamedTuple):
     """The newest fold's artifact, judged on the judge blocks of all folds.
 
-    ablation : where it was asked for and there was news. fits : how often a model was fitted.
+    recipe : how the newest fold was fitted. ablation : where it was asked for and there was news.
+    fits : how often a model was fitted.
     """
 
     artifact: Artifact
     verdict: Verdict
     judged: Judged
+    recipe: Recipe
     ablation: Ablation | None
     fits: int
 
@@ -100,6 +102,8 @@ def train_model(
     n_trials, n_fits = 0, len(folds) * len(tables)
     for i, fold in enumerate(folds):
         _check_fold(rows, fold)
+        known = np.concatenate([fold.fit, fold.tune, fold.choose])
+        refuse_leaky(known, fold.judge, rows.as_of_us, rows.exit_us)
         recipe, n = chooser(rows.take(fold.fit), i, len(folds))
         n_trials += n
         for j, (name, table) in enumerate(tables.items()):
@@ -109,7 +113,7 @@ def train_model(
                 table.take(fold.fit), table.take(fold.tune), recipe,
                 label=label, seed=seed, num_threads=num_threads,
             )  # fmt: skip
-            parts[name].append(_judged(table, fold.judge, i, models[name]))
+            parts[name].append(judged_rows(models[name], table, fold.judge, i))
     newest = models[BOTH]
     threshold = threshold_of(newest, rows.take(fold.choose))
     progress("judging", 1.0)
@@ -143,7 +147,7 @@ def train_model(
         wheels or {},
     )  # fmt: skip
     helps = ablation(found, rows.rule, seed) if prices is not None and ablate else None
-    return Trained(artifact, verdict, judged, helps, n_fits + n_trials)
+    return Trained(artifact, verdict, judged, recipe, helps, n_fits + n_trials)
 
 
 def _check(rows: TrainingTable, gates: Gates) -> None:
@@ -181,27 +185,6 @@ def _varying(x: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
     some_missing = np.isnan(x).any(axis=0) & ~np.isnan(x).all(axis=0)
     varying: np.ndarray[Any, np.dtype[np.bool_]] = (seen > least) | some_missing
     return varying
-
-
-def _judged(rows: TrainingTable, block: Rows, fold: int, fitted: Fitted) -> Judged:
-    part = rows.take(block)
-    p, expected = fitted.predict(part.x)
-    unasked = np.full((len(part), 3), np.nan)
-    return Judged(
-        row=block,
-        fold=np.full(len(part), fold),
-        symbol=part.symbol,
-        as_of_us=part.as_of_us,
-        entry_us=part.entry_us,
-        y=part.y,
-        p=p,
-        baseline=np.tile(fitted.prior, (len(part), 1)),
-        price_only=unasked,
-        champion=unasked,
-        expected=expected,
-        forward_return=part.forward_return,
-        cost=part.cost,
-    )
 
 
 def _artifact(

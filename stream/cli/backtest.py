@@ -42,7 +42,7 @@ def backtest(
 
     Example: tapewire backtest --since 2024-03-01 --cost-bps 2 --report backtest.html
     """
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from training.backtest import Rules
     from training.costs import COSTS_BPS
     from training.history import open_history
@@ -53,7 +53,7 @@ def backtest(
         with needs("backtest --report", "train"):
             from training.backtest_report import html_report
     rules = Rules(gross, round(latency_s * 1e6), borrow_bps / 1e4)
-    with last_demo_database(read_settings()) as (dsn, schema):
+    with stored_database(read_settings()) as (dsn, schema):
         with open_history(dsn, schema) as history:
             told = history.traded(utc_micros(since), utc_micros(until))
             n_tries = tries or max(1, history.n_models())

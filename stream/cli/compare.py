@@ -41,7 +41,7 @@ def compare(
 
     Example: tapewire compare --auto-promote
     """
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from training.compare import compare as judge
     from training.compare import contestants
     from training.history import open_history
@@ -54,7 +54,7 @@ def compare(
             "--auto-promote: expected no --champion or --challenger: it is of the aliases"
         )
     with (
-        last_demo_database(settings) as (dsn, schema),
+        stored_database(settings) as (dsn, schema),
         open_history(dsn, schema) as history,
     ):
         pair = contestants(history.connection, champion, challenger)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from stream.cli.extras import needs
+from stream.cli.last_demo import stored
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
 from stream.cli.times import utc_micros
@@ -51,9 +52,8 @@ def build(
         from training.dataset import build as building
         from training.dataset.card import MARKDOWN, write_card
 
-    settings = read_settings()
     span = building.Span(utc_micros(since), utc_micros(until))
-    with step_progress("dataset") as progress:
+    with stored(read_settings()) as settings, step_progress("dataset") as progress:
         built = building.build(
             settings.database.get_secret_value(),
             settings.namespace,

@@ -13,17 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 from rich.console import Console
 
 from stream.cli.demo_report import Watcher, count_rows, print_summary
 from stream.cli.extras import needs
+from stream.cli.last_demo import remember
 from stream.cli.process import EXIT_INTERRUPTED
 from stream.cli.progress import load_progress
 from stream.cli.role import role_command
 from stream.datasets.dataset import Dataset
-from stream.errors import Refused
 from stream.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 TRAIN_SHARE = 0.7  # of the dataset's time, before the model is trained
 _ROLES = ("sentiment", "score", "market", "archive", "explain")
 _CHECK_S = 1.0
-_LAST_DEMO = "last-demo.json"
 
 console = Console(stderr=True, highlight=False)
 
@@ -93,7 +91,7 @@ def _run(dataset: Dataset, planted: str | None) -> dict[str, Any]:
             TAPEWIRE_TAPE=dataset.tape,
         )
         settings = read_settings()
-        _remember(settings, services.postgres_dir if services else None)
+        remember(settings, services.postgres_dir if services else None)
         elapsed = {"start": time.perf_counter() - began}
         check = services.check if services else lambda: None
         return asyncio.run(_stream(settings, dataset, planted, elapsed, check))
@@ -229,33 +227,3 @@ def _train(settings: Settings, planted: str | None) -> dict[str, Any]:
     told = f"champion is {result['version']}: {result['verdict']} {result['reason']}"
     console.print(told.strip(), markup=False)
     return {"version": result["version"], "refused": None, "metrics": result["metrics"]}
-
-
-def _remember(settings: Settings, postgres_dir: Path | None) -> None:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    place = {
-        "schema": settings.namespace,
-        "postgres_dir": str(postgres_dir or ""),
-    }
-    (settings.data_dir / _LAST_DEMO).write_text(json.dumps(place))
-
-
-@contextlib.contextmanager
-def last_demo_database(settings: Settings) -> Iterator[tuple[str, str]]:
-    """DSN and schema to query: TAPEWIRE_DATABASE's, else the last embedded demo's, started anew."""
-    if "database" in settings.model_fields_set:
-        yield settings.database.get_secret_value(), settings.namespace
-        return
-    from stream.embedded.postgres import start_postgres
-
-    try:
-        place = msgspec.json.decode((settings.data_dir / _LAST_DEMO).read_bytes())
-    except FileNotFoundError:
-        raise Refused(
-            "expected TAPEWIRE_DATABASE or the data of an earlier `tapewire demo` under "
-            f"{settings.data_dir}/, found neither"
-        ) from None
-    if not place["postgres_dir"]:
-        raise Refused("the last demo ran on servers of yours: set TAPEWIRE_DATABASE to query it")
-    with start_postgres(Path(place["postgres_dir"])) as server:
-        yield server.dsn, place["schema"]

@@ -202,9 +202,9 @@ def _wanted(
 
 @contextmanager
 def _stored() -> Iterator[Letters]:
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
 
-    with last_demo_database(read_settings()) as (dsn, schema):
+    with stored_database(read_settings()) as (dsn, schema):
         with open_letters(dsn, schema) as letters:
             yield letters
 

@@ -44,13 +44,13 @@ def drift(
 
     Example: tapewire drift --since 2024-03-01 --html drift.html
     """
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from training.watch import store, watch
 
     if html is not None:
         with needs("drift --html", "train"):
             from training.drift_report import html_report
-    with last_demo_database(read_settings()) as (dsn, schema):
+    with stored_database(read_settings()) as (dsn, schema):
         artifact = _champion(dsn, schema)
         try:
             with psycopg.connect(dsn, options=f"-c search_path={schema},public") as connection:

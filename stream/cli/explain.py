@@ -39,9 +39,9 @@ def explain(
     Example: tapewire explain 3f2a9c0d1e4b5a67
     """
     from models.explain import Explainer
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
 
-    with last_demo_database(read_settings()) as (dsn, schema):
+    with stored_database(read_settings()) as (dsn, schema):
         signal = _signal(dsn, schema, signal_id)
         vector = [None if value is None or isnan(value) else value for value in signal["features"]]
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ import typer
 from stream.cli.again import again
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
+from stream.cli.last_demo import stored
 from stream.cli.models import announce
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
@@ -38,6 +41,11 @@ AcceptOption = Annotated[
     str | None,
     typer.Option("--accept-implausible", help="Why a result too good to be true is believed."),
 ]
+PathsOption = Annotated[
+    str | None,
+    typer.Option(metavar="6,2", help="Judge other walks too: blocks of time, tested at a time."),
+]
+_MOST_BLOCKS = 12
 
 
 class ModelRefused(TapewireError):
@@ -62,29 +70,33 @@ def retrain(
     dask: DaskOption = None,
     gates: GatesOption = None,
     accept: AcceptOption = None,
+    paths: PathsOption = None,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the namespace's stored history, judge, store; exit code 3 when refused.
 
-    A model with doubts (WARN) is stored, but never promoted.
+    A model with doubts (WARN) is stored, but never promoted. Without TAPEWIRE_DATABASE, and without
+    --promote, it trains on the last demo.
 
     Example: tapewire retrain --promote --report model.html
     """
-    settings = read_settings()
     search = Search(learner, tune, resume, dask)
-    result = retrain_and_announce(
-        settings,
-        promote=promote,
-        short_history=short_history,
-        seed=seed,
-        horizon=horizon,
-        search=search,
-        dataset=dataset,
-        gates=gates,
-        accept=accept,
-        report=report,
-    )
+    given = read_settings()
+    with nullcontext(given) if promote else stored(given) as settings:
+        result = retrain_and_announce(
+            settings,
+            promote=promote,
+            short_history=short_history,
+            seed=seed,
+            horizon=horizon,
+            search=search,
+            dataset=dataset,
+            gates=gates,
+            accept=accept,
+            paths=paths,
+            report=report,
+        )
     print(json.dumps(result) if as_json else _told(result))
 
 
@@ -99,6 +111,7 @@ def retrain_and_announce(
     short_history: bool = False,
     gates: Path | None = None,
     accept: str | None = None,
+    paths: str | None = None,
     report: Path | None = None,
 ) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
@@ -131,6 +144,7 @@ def retrain_and_announce(
                 accepted=accept,
                 short_history=short_history,
                 ablate=report is not None,
+                blocks=None if paths is None else blocks_of(paths),
                 progress=progress,
                 judged=told.append,
             )
@@ -144,7 +158,7 @@ def retrain_and_announce(
         if report is not None:
             command = again(
                 settings, "retrain", seed=seed, horizon=horizon, **search.options,
-                **{"from": dataset}, gates=gates, accept_implausible=accept,
+                **{"from": dataset}, gates=gates, accept_implausible=accept, paths=paths,
             )  # fmt: skip
             for evidence in told:
                 report.write_text(html_report(evidence, command), "utf-8")
@@ -166,6 +180,18 @@ def gates_of(file: Path | None) -> Gates:
         return Gates() if file is None else read_gates(file)
     except ValueError as error:
         raise Refused(f"--gates: {error}") from None
+
+
+def blocks_of(paths: str) -> tuple[int, int]:
+    """The blocks of time, and how many each split tests; Refused where it is no such pair."""
+    found = re.fullmatch(r"(\d+),(\d+)", paths)
+    blocks, tested = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < tested < blocks <= _MOST_BLOCKS:
+        raise Refused(
+            f"--paths: expected blocks and tested ones, such as 6,2, of at most {_MOST_BLOCKS} "
+            f"blocks, got {paths!r}"
+        )
+    return blocks, tested
 
 
 def rows_of(dataset: Path, settings: Settings, horizon: str | None) -> TrainingTable:

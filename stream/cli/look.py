@@ -76,10 +76,10 @@ def sql(
 
     Example: tapewire sql "SELECT symbol, count(*) FROM signals GROUP BY 1 ORDER BY 2 DESC"
     """
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
 
     settings = read_settings()
-    with last_demo_database(settings) as (dsn, schema):
+    with stored_database(settings) as (dsn, schema):
         try:
             with psycopg.connect(dsn, options=f"-c search_path={schema},public") as connection:
                 connection.read_only = True

@@ -23,6 +23,7 @@ from models.exchange import exported, imported
 from models.registry import Registry
 from models.scorer import ArtifactScorer
 from stream.cli.files import in_a_folder
+from stream.cli.last_demo import stored
 from stream.cli.run import JsonFlag
 from stream.errors import Refused, Unavailable
 from stream.events import Alias, ModelChanged, encode
@@ -44,7 +45,7 @@ def list_models(as_json: JsonFlag = False) -> None:
 
     Example: tapewire models list
     """
-    with registry_of(read_settings()) as registry:
+    with stored(read_settings()) as settings, registry_of(settings) as registry:
         found = registry.list()
     if as_json:
         print(json.dumps(found, default=str))
@@ -68,7 +69,7 @@ def show(version: Version) -> None:
 
     Example: tapewire models show 20260102T030405-1a2b3c4d
     """
-    with registry_of(read_settings()) as registry:
+    with stored(read_settings()) as settings, registry_of(settings) as registry:
         row = registry.show(version)
     by_share = sorted(row["importances"].items(), key=lambda item: -item[1])
     print(json.dumps(row | {"importances": dict(by_share)}, default=str, indent=2))
@@ -80,7 +81,7 @@ def diff(one: Version, other: Version, as_json: JsonFlag = False) -> None:
 
     Example: tapewire models diff 20260102T030405-1a2b3c4d 20260109T030405-5e6f7a8b
     """
-    with registry_of(read_settings()) as registry:
+    with stored(read_settings()) as settings, registry_of(settings) as registry:
         found = differences(registry.load(one), registry.load(other))
     if as_json:
         print(json.dumps([{"what": what, one: a, other: b} for what, a, b in found]))
@@ -139,7 +140,7 @@ def export_model(
 
     Example: tapewire models export 20260102T030405-1a2b3c4d --out model.json
     """
-    with registry_of(read_settings()) as registry:
+    with stored(read_settings()) as settings, registry_of(settings) as registry:
         artifact, row = registry.load(version), registry.show(version)
     out.write_bytes(exported(artifact, row["verdict"]))
     digest = row["sha256"]
@@ -155,7 +156,7 @@ def import_model(
 
     Example: tapewire models import model.json --sha256 9f86d081...
     """
-    with registry_of(read_settings()) as registry:
+    with stored(read_settings()) as settings, registry_of(settings) as registry:
         artifact, verdict = imported(file.read_bytes(), sha256)
         registry.save(artifact, verdict)
     print(artifact.version)

@@ -24,12 +24,12 @@ def outcomes(
 
     Example: tapewire outcomes --since 2024-03-01
     """
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from training.outcomes import record_outcomes
 
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    with last_demo_database(read_settings()) as (dsn, schema):
+    with stored_database(read_settings()) as (dsn, schema):
         counts = record_outcomes(dsn, schema, since)
     if as_json:
         print(json.dumps(counts))

@@ -65,14 +65,14 @@ def verify(
 
 def look_ahead_stored(settings: Settings, seed: int) -> dict[str, Any]:
     """Which features of the stored policies moved with what came after a sample of moments."""
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from stream.scoring.policy import Policy
     from training.history import open_history
     from training.lookahead import look_ahead
 
     moments, moved = 0, []
     with (
-        last_demo_database(settings) as (dsn, schema),
+        stored_database(settings) as (dsn, schema),
         open_history(dsn, schema) as history,
         step_progress("look-ahead") as progress,
     ):
@@ -98,11 +98,11 @@ def look_ahead_stored(settings: Settings, seed: int) -> dict[str, Any]:
 
 def verify_stored(settings: Settings, chosen: Any, jobs: int | None = None) -> dict[str, Any]:
     """The report as plain values."""
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from training.history import open_history
     from training.verify import verify
 
-    with last_demo_database(settings) as (dsn, schema), step_progress("verify") as progress:
+    with stored_database(settings) as (dsn, schema), step_progress("verify") as progress:
         with open_history(dsn, schema) as history:
             found = verify(history, chosen, jobs=jobs, progress=partial(progress, "replaying"))
             away = _ask_broker(settings, history, found) if _has_broker(settings) else None

@@ -35,12 +35,12 @@ def served(
 
     Example: tapewire served --since 2024-03-01 --json
     """
-    from stream.cli.demo import last_demo_database
+    from stream.cli.last_demo import stored_database
     from training.history import open_history
     from training.served import compare_stored
 
     with (
-        last_demo_database(read_settings()) as (dsn, schema),
+        stored_database(read_settings()) as (dsn, schema),
         open_history(dsn, schema) as history,
         step_progress("served") as progress,
     ):

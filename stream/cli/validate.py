@@ -14,6 +14,7 @@ from rich.table import Table
 from stream.cli.again import again
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
+from stream.cli.last_demo import stored
 from stream.cli.learn import AcceptOption, GatesOption, ModelRefused, gates_of
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
@@ -51,29 +52,29 @@ def validate(
         if report is not None:
             from training.report import html_report
 
-    settings = read_settings()
-    try:
-        with step_progress("validate") as progress:
-            evidence = judge(
-                settings.database.get_secret_value(),
-                settings.namespace,
-                version,
-                policy_of(settings),
-                since_us=utc_micros(since),
-                until_us=utc_micros(until),
-                seed=seed,
-                gates=gates_of(gates),
-                accepted=accept,
-                progress=progress,
-            )
-    except TrainingRefused as error:
-        raise ModelRefused(str(error)) from error
-    if report is not None:
-        told = again(
-            settings, "validate", version, since=since, until=until, seed=seed, gates=gates,
-            accept_implausible=accept,
-        )  # fmt: skip
-        report.write_text(html_report(evidence, told), "utf-8")
+    with stored(read_settings()) as settings:
+        try:
+            with step_progress("validate") as progress:
+                evidence = judge(
+                    settings.database.get_secret_value(),
+                    settings.namespace,
+                    version,
+                    policy_of(settings),
+                    since_us=utc_micros(since),
+                    until_us=utc_micros(until),
+                    seed=seed,
+                    gates=gates_of(gates),
+                    accepted=accept,
+                    progress=progress,
+                )
+        except TrainingRefused as error:
+            raise ModelRefused(str(error)) from error
+        if report is not None:
+            told = again(
+                settings, "validate", version, since=since, until=until, seed=seed, gates=gates,
+                accept_implausible=accept,
+            )  # fmt: skip
+            report.write_text(html_report(evidence, told), "utf-8")
     _show(evidence, as_json=as_json)
     if evidence.verdict.says == "FAIL":
         raise ModelRefused(f"model {version} fails: {evidence.verdict.reason}")

@@ -16,8 +16,8 @@ from stream.events import (
     moment,
 )
 from stream.features.news import FOREIGN_SHARE
+from stream.scoring.due import Due
 from stream.scoring.policy import Policy
-from stream.scoring.state import Due
 
 
 def build_signal(

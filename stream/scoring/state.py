@@ -16,7 +16,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, time
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -41,57 +41,10 @@ from stream.features.news import NewsItem
 from stream.features.panes import Pane, of_bar
 from stream.features.symbol import NewsChange, SymbolState
 from stream.features.vector import FeatureSet
+from stream.scoring.due import Due, due_at
 from stream.scoring.intervals import Intervals, pane_ends
 from stream.scoring.known_market import KnownMarket
 from stream.scoring.policy import Policy
-
-
-class Due(NamedTuple):
-    """One symbol to be scored now, with all that a model may know. Times in microseconds."""
-
-    symbol: str
-    trigger: TriggerKind
-    trigger_ref: str
-    revision: int
-    status: str
-    as_of: int
-    cut: int
-    vector: tuple[float | None, ...]
-    price: float | None
-    evidence: tuple[str, ...]
-    last_tick_at: int | None
-    last_news_at: int | None
-    warm: bool
-    sentiment_models: dict[str, int]
-
-
-def due_at(
-    state: SymbolState,
-    trigger: TriggerKind,
-    ref: str,
-    as_of: int,
-    cut: int,
-    *,
-    live: bool,
-    market: MarketView | None = None,
-) -> Due:
-    """What a symbol's state gives at `cut`; with `live` the open pane too."""
-    return Due(
-        symbol=state.symbol,
-        trigger=trigger,
-        trigger_ref=ref,
-        revision=1,
-        status="published",
-        as_of=as_of,
-        cut=cut,
-        vector=state.vector(cut, include_open=live, market=market),
-        price=state.last_price(),
-        evidence=state.evidence(cut),
-        last_tick_at=state.last_tick_at(cut, include_open=live),
-        last_news_at=state.last_news_at(cut),
-        warm=state.warm(cut),
-        sentiment_models=state.models_in_window(cut),
-    )
 
 
 class PartitionState:

@@ -28,9 +28,10 @@ from stream.events import (
 )
 from stream.features.panes import Pane
 from stream.scoring.challenger import Challenger
+from stream.scoring.due import Due
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
-from stream.scoring.state import Due, PartitionState
+from stream.scoring.state import PartitionState
 
 _CLOCK_KEY = MARKET_KEY.encode()
 _MAX_LATE_BYTES = 128 * 1024  # of a larger payload: escaped it stays under 1 MiB

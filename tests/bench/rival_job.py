@@ -11,9 +11,9 @@ from models.rules import RulesModel
 from stream.events import encode
 from stream.features.panes import MINUTE_US, Pane
 from stream.features.symbol import SymbolState
+from stream.scoring.due import due_at
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
-from stream.scoring.state import due_at
 
 _NO_MODEL = "no trained model yet"
 

@@ -14,9 +14,11 @@ import confluent_kafka as kafka
 import psycopg
 import pytest
 
+from stream.events import MARKET_KEY
 from stream.settings import Settings
 
 WAIT_S = 60.0
+PARTITION_UA = -1  # the key's
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
@@ -51,12 +53,18 @@ def verified(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]
 
 
 def publish(settings: Settings, records: Iterable[tuple[str, str, bytes, int]]) -> None:
-    """Send (topic, key, value, Kafka time in ms), each to its key's partition."""
+    """Send (topic, key, value, Kafka time in ms), each to its key's partition.
+
+    What concerns every symbol goes to every partition.
+    """
     producer = kafka.Producer(
         {"bootstrap.servers": settings.broker, "partitioner": "murmur2_random"}
     )
     for topic, key, value, at_ms in records:
-        producer.produce(settings.topic(topic), value, key.encode(), timestamp=at_ms)
+        for partition in range(settings.partitions) if key == MARKET_KEY else (PARTITION_UA,):
+            producer.produce(
+                settings.topic(topic), value, key.encode(), partition=partition, timestamp=at_ms
+            )
     assert producer.flush(10) == 0
 
 

@@ -96,6 +96,8 @@ def tape(settings: Settings) -> Iterator[tuple[str, str, bytes, int]]:
             kind = "close" if i else "open"
             stated = ClockTick(kind=kind, at=at, calendar="XNYS", session=at.date())
             yield "ticks", MARKET_KEY, encode(stated), at_ms
+        beat = ClockTick(kind="beat", at=at)
+        yield "ticks", MARKET_KEY, encode(beat), at_ms
         for symbol in SYMBOLS:
             price[symbol] *= 1 + draw.normal(0, 0.002)
             if (symbol, day) != ("XOM", 1) or i < 20:
@@ -117,7 +119,7 @@ def stored(settings: Callable[..., Settings]) -> Settings:
     move(mine, "champion", one.version)
     move(mine, "challenger", other.version)
     publish(mine, tape(mine))
-    with working(mine, "score", "archive"):
+    with working(mine, "score", "market", "archive"):
         n = N_DAYS * N_MINUTES * len(SYMBOLS) - (N_MINUTES - 20)
         for table in ("signals", "shadow_signals", "bars"):
             rows_of(mine, f"SELECT count(*) FROM {table} HAVING count(*) >= {n}", 1)

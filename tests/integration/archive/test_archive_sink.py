@@ -229,7 +229,8 @@ def test_tables_are_hypertables_where_the_server_has_timescaledb(database: str, 
     )
     assert {row["name"] for row in found} == {
         "ticks", "bars", "signals", "signal_explanations", "shadow_signals", "outcomes", "news",
-        "sentiments", "context", "clock", "late_events", "dead_letters",
+        "sentiments", "context", "clock", "late_events", "dead_letters", "pane_ends",
+        "market_panes",
     }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import Bar, ClockTick, SentimentScored, Tick, micros, moment
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.state import Due, PartitionState
+from stream.scoring.due import Due
+from stream.scoring.state import PartitionState
 from tests.factories import policy
 
 T0 = micros(moment(1_700_000_040_000_000))  # a whole minute

@@ -13,7 +13,6 @@ from training.splits import (
     SplitRule,
     backtest_paths,
     combinatorial,
-    inner_blocks,
     longest_window_us,
     refuse_leaky,
     walk_forward,
@@ -108,23 +107,6 @@ def test_the_judge_block_loses_no_rows():
     assert np.array_equal(judged, np.arange(judged[0], len(as_of)))
 
 
-@pytest.mark.parametrize("embargo", [0, 300])
-def test_inner_blocks_stay_inside_fit_and_tune_and_do_not_leak(embargo):
-    as_of, exit_ = make_rows()
-    for fold in walk_forward(as_of, exit_, RULE, embargo)[0]:
-        seen = set(fold.fit) | set(fold.tune)
-        blocks = inner_blocks(as_of, exit_, fold, embargo)
-        assert len(blocks) == 3
-        for block in blocks:
-            assert set(block.train) | set(block.test) <= seen
-            assert len(block.train) > len(block.test) > 100
-            assert exit_[block.train].max() + embargo <= as_of[block.test].min()
-            refuse_leaky(block.train, block.test, as_of, exit_)
-        assert blocks[-1].test[-1] == fold.tune[-1]
-        tested = np.concatenate([block.test for block in blocks])
-        assert len(set(tested)) == len(tested)
-
-
 @pytest.mark.parametrize(("n_groups", "n_test", "embargo"), [(6, 2, 0), (6, 2, 200), (5, 3, 40)])
 def test_combinatorial_splits_equal_a_naive_purge(n_groups, n_test, embargo):
     as_of, exit_ = make_rows(300, seed=4)
@@ -133,7 +115,7 @@ def test_combinatorial_splits_equal_a_naive_purge(n_groups, n_test, embargo):
     edges = np.searchsorted(as_of, as_of[[i * 300 // n_groups for i in range(n_groups)]])
     blocks = np.split(np.arange(300), edges[1:])
     for split in splits:
-        tested = [blocks[g] for g in split.groups]
+        tested = [blocks[g] for g in split.tested]
         assert np.array_equal(split.test, np.concatenate(tested))
         kept = [
             i
@@ -154,8 +136,8 @@ def test_every_path_tests_each_group_once_and_each_prediction_is_in_one():
     paths = backtest_paths(6, 2)
     assert paths.shape == (5, 6)
     used = {(split, group) for path in paths for group, split in enumerate(path)}
-    assert len(used) == 30 == sum(len(split.groups) for split in splits)
-    assert all(group in splits[split].groups for split, group in used)
+    assert len(used) == 30 == sum(len(split.tested) for split in splits)
+    assert all(group in splits[split].tested for split, group in used)
 
 
 def test_combinatorial_splits_without_room_for_the_embargo_are_refused():

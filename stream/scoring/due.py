@@ -1,0 +1,57 @@
+"""What is due to be scored: one symbol at one cut. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stream.events import TriggerKind
+from stream.features.marketbook import MarketView
+from stream.features.symbol import SymbolState
+
+
+class Due(NamedTuple):
+    """One symbol to be scored now, with all that a model may know. Times in microseconds."""
+
+    symbol: str
+    trigger: TriggerKind
+    trigger_ref: str
+    revision: int
+    status: str
+    as_of: int
+    cut: int
+    vector: tuple[float | None, ...]
+    price: float | None
+    evidence: tuple[str, ...]
+    last_tick_at: int | None
+    last_news_at: int | None
+    warm: bool
+    sentiment_models: dict[str, int]
+
+
+def due_at(
+    state: SymbolState,
+    trigger: TriggerKind,
+    ref: str,
+    as_of: int,
+    cut: int,
+    *,
+    live: bool,
+    market: MarketView | None = None,
+) -> Due:
+    """What a symbol's state gives at `cut`; with `live` the open pane too."""
+    return Due(
+        symbol=state.symbol,
+        trigger=trigger,
+        trigger_ref=ref,
+        revision=1,
+        status="published",
+        as_of=as_of,
+        cut=cut,
+        vector=state.vector(cut, include_open=live, market=market),
+        price=state.last_price(),
+        evidence=state.evidence(cut),
+        last_tick_at=state.last_tick_at(cut, include_open=live),
+        last_news_at=state.last_news_at(cut),
+        warm=state.warm(cut),
+        sentiment_models=state.models_in_window(cut),
+    )
