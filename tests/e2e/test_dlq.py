@@ -29,6 +29,7 @@ from confluent_kafka.admin import (
 
 from stream.archive.migrate import migrate
 from stream.archive.sink import Chunk, Sink
+from stream.cli.last_demo import remember
 from stream.deadletters.source import LETTER, REPLAY_OF
 from stream.embedded.postgres import start_postgres
 from stream.engine.topics import create_topics, partition_of
@@ -449,8 +450,7 @@ def test_a_demos_letters_are_listed_and_shown_but_not_sent(tmp_path: Path) -> No
         sink = Sink(server.dsn, schema)
         sink.write([Chunk("dead-letters", "run.dead-letters", 0, [Stored(raw)], 0, 1)])
         sink.close()
-    place = {"schema": schema, "postgres_dir": str(folder)}
-    (tmp_path / "last-demo.json").write_text(json.dumps(place))
+    remember(Settings(namespace=schema, data_dir=tmp_path), folder)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
