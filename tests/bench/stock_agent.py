@@ -53,7 +53,8 @@ async def main() -> None:
     )
     raw = {"key_serializer": "raw", "value_serializer": "raw"}
     outputs = {
-        name: app.topic(settings.topic(name), **raw) for name in ("signals", "panes", "late-events")
+        name: app.topic(settings.topic(name), **raw)
+        for name in ("signals", "panes", "pane-ends", "late-events")
     }
     steps: dict[int, ScoreStep] = {}
 
