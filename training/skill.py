@@ -102,8 +102,18 @@ def newey_west_t(series: Floats, horizon: int) -> float:
     if n < 3 or np.ptp(series) == 0.0:
         return float("nan")
     lags = min(n - 2, max(horizon - 1, int(4 * (n / 100) ** (2 / 9))))
-    fitted = OLS(series, np.ones(n)).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return float(fitted.tvalues[0])
+    return newey_west(series, lags)[1]
+
+
+def newey_west(values: Floats, lags: int) -> tuple[float, float]:
+    """Mean of a daily series, and its t against 0, robust to `lags` days of autocorrelation.
+
+    W. Newey and K. West, Econometrica 55 (1987): Bartlett weights. NaN where it is not defined.
+    """
+    if len(values) <= lags + 1 or np.ptp(values) == 0.0:
+        return (float(np.mean(values)) if len(values) else float("nan")), float("nan")
+    fitted = OLS(values, np.ones(len(values))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    return float(fitted.params[0]), float(fitted.tvalues[0])
 
 
 def sharpe(returns: Floats, horizon: int, sessions_a_year: int = 252) -> float:

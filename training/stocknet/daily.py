@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from arch.bootstrap import StationaryBootstrap
-from statsmodels.regression.linear_model import OLS
 
 from training.evaluate import pearson
 from training.labels import Floats
@@ -45,17 +44,6 @@ def daily_ics(
             days.append(day[rows[0]])
             ics.append(ic)
     return np.array(days, dtype=day.dtype), np.array(ics)
-
-
-def newey_west(values: Floats, lags: int) -> tuple[float, float]:
-    """Mean of a daily series, and its t against 0, robust to `lags` days of autocorrelation.
-
-    W. Newey and K. West, Econometrica 55 (1987): Bartlett weights. NaN where it is not defined.
-    """
-    if len(values) <= lags + 1 or np.ptp(values) == 0.0:
-        return (float(np.mean(values)) if len(values) else float("nan")), float("nan")
-    fitted = OLS(values, np.ones(len(values))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return float(fitted.params[0]), float(fitted.tvalues[0])
 
 
 def stationary_interval(values: Floats, mean_block: float, seed: int) -> Interval:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from training.evaluate import matthews, ranks
 from training.labels import Floats
-from training.stocknet.daily import Interval, by_day, daily_ics, newey_west, stationary_interval
+from training.skill import newey_west
+from training.stocknet.daily import Interval, by_day, daily_ics, stationary_interval
 from training.stocknet.features import Rows
 from training.stocknet.inputs import published_label
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.stocknet.daily import daily_ics, newey_west, stationary_interval
+from training.skill import newey_west
+from training.stocknet.daily import daily_ics, stationary_interval
 
 DRAW = np.random.default_rng(3)
 
