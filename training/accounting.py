@@ -6,6 +6,7 @@ the broker can tell.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
@@ -120,6 +121,15 @@ def less_empty(
             msgspec.structs.replace(account, empty=empty, unaccounted=account.unaccounted - empty)
         )
     return corrected
+
+
+def kept(connection: psycopg.Connection) -> Counter[tuple[str, str, int]]:
+    """Archived late events and dead letters by role, topic and partition of their source."""
+    rows = connection.execute(
+        "SELECT 'score', source_topic, source_partition FROM late_events "
+        "UNION ALL SELECT role, source_topic, source_partition FROM dead_letters"
+    )
+    return Counter(tuple(row) for row in rows)
 
 
 def _places(topic: str) -> str:

@@ -24,6 +24,7 @@ from training.confidence import expected_length, interleaved
 from training.history import History
 from training.label_rules import label_rule
 from training.strategies import SIGNALS, strategies
+from training.traded import traded
 
 MIN_DAYS = 20
 WORST_BPS = -1.0  # a day, after costs, that a better log-loss may cost
@@ -195,8 +196,9 @@ def _return_bps(
         return None
     since_us, until_us = _midnight(days[0].day), _midnight(days[-1].day) + DAY_US
     one, other = (
-        strategies(history.traded(since_us, until_us, pair), Rules())[SIGNALS].net(cost_bps / 1e4)
+        strategies(told, Rules())[SIGNALS].net(cost_bps / 1e4)
         for pair in ((champion, challenger), (challenger, champion))
+        for told in [traded(history.connection, history.tape, since_us, until_us, pair)]
     )
     return float((other - one).mean() * 1e4)
 

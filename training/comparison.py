@@ -31,9 +31,10 @@ from stream.scoring.due import Due
 from stream.scoring.policy import Policy
 from stream.scoring.signal import build_signal
 from stream.scoring.state import PartitionState
-from training.history import SIGNAL_COLUMNS, History
+from training.history import History
 from training.proof import OTHER_BUILD, Chosen, Difference, Report
 from training.stored import Stored
+from training.stored_signals import SIGNAL_COLUMNS, archived, policies, refused, signals
 
 _SAID_BY_RULES = "scored by the rules model: "
 _TOLD_EVERY = 10_000
@@ -69,16 +70,16 @@ class Comparison:
         progress: Callable[[int], None],
     ) -> None:
         self._number = partition
-        self._policies = history.policies()
+        self._policies = policies(history.connection)
         self._policy = cache(self._read_policy)
         self._load = cache(load)
         self._report = Report()
         self._progress = progress
         self._build_id = this_build().build_id
-        self._refused = history.refused(partition)
-        self._archived = history.archived(partition)
-        self._stored = history.signals(partition)
-        self._shadows = history.signals(partition, "shadow_signals")
+        self._refused = refused(history.connection, partition)
+        self._archived = archived(history.connection, partition)
+        self._stored = signals(history.connection, partition)
+        self._shadows = signals(history.connection, partition, "shadow_signals")
         self._shadow = next(self._shadows, None)
         self._inputs = history.inputs(partition)
         self._heads = {topic: next(rest, None) for topic, rest in self._inputs.items()}

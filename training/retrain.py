@@ -29,6 +29,7 @@ from training.quality import quality
 from training.replay import replay
 from training.rows import TrainingTable
 from training.splits import longest_window_us
+from training.stored_facts import count_models, main_sentiment_model, news_facts, sectors_of
 from training.train import Chooser, Progress, train_model, untuned
 
 log = structlog.get_logger()
@@ -103,10 +104,10 @@ def retrain(
     registry = Registry(dsn, schema)
     with open_history(dsn, schema, policy.tape) as history:
         if rows is None:
-            rows = replayed(history, policy, history.sentiment_model(), rule.horizon,
+            rows = replayed(history, policy, main_sentiment_model(history), rule.horizon,
                             lambda step, share: progress(step, share * _REPLAY_SHARE))  # fmt: skip
-        news, sectors = history.news_facts(rows.sentiment_model), history.sectors()
-        n_models = history.n_models()
+        news, sectors = news_facts(history, rows.sentiment_model), sectors_of(history)
+        n_models = count_models(history)
     names = policy.features.news_names
     champion = champion_of(registry, rows)
     trained = train_model(

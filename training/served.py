@@ -9,49 +9,25 @@ Both come by time, partition by partition; each waits a day for its other at mos
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 import numpy as np
-import psycopg
 
 from stream.events import moment
 from stream.features.panes import DAY_US
 from stream.scoring.due import Due
-from stream.scoring.policy import Policy
-from training.labels import Floats
+from training.history import History
 from training.replay import steps
-
-if TYPE_CHECKING:
-    from training.history import History
+from training.stored_facts import main_sentiment_model
+from training.stored_signals import newest_policy, signal_partitions
+from training.stored_vectors import Key, Vector, stored_vectors
 
 MAX_DIFFERENT = 0.001  # share of the compared rows, above which it is a FAIL
 MAX_UNMATCHED = 0.001  # share of all rows without their other, above which it is a WARN
-_FETCH = 1_000
 _TOLD_EVERY = 10_000
-_SERVED = """
-SELECT symbol, trigger, trigger_ref, revision,
-    (extract(epoch FROM as_of) * 1000000)::bigint AS as_of_us,
-    features, sentiment_models <@ %(models)s::text[]
-FROM signals
-WHERE "partition" = %(partition)s AND feature_set = %(feature_set)s
-    AND feature_set_version = %(version)s AND trigger <> 'tick' AND features_by_name IS NULL
-    AND as_of >= coalesce(%(since)s::timestamptz, '-infinity')
-    AND as_of < coalesce(%(until)s::timestamptz, 'infinity')
-ORDER BY as_of, "offset"
-"""
-
-Key = tuple[str, str, str, int]  # symbol, trigger, trigger_ref, revision
-
-
-class Vector(NamedTuple):
-    """One row. values : NaN is no data. None: scores of another sentiment model were in it."""
-
-    key: Key
-    as_of_us: int
-    values: Floats | None
 
 
 class Skew(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +109,8 @@ def compare_stored(
 
     Raises Refused where there is no signal.
     """
-    policy, model = history.newest_policy(), history.sentiment_model()
+    policy = newest_policy(history.connection, history.schema)
+    model = main_sentiment_model(history)
 
     def trained() -> Iterator[tuple[int, Vector]]:
         replayed = steps(history.partitions(), policy, model, Counter())
@@ -148,8 +125,10 @@ def compare_stored(
 
     with ExitStack() as ends:
         rows = {}
-        for partition in history.signal_partitions():
-            rows[partition] = history.served(partition, policy, model, since_us, until_us)
+        for partition in signal_partitions(history.connection):
+            rows[partition] = stored_vectors(
+                history.connection, partition, policy, model, since_us, until_us
+            )
             ends.callback(rows[partition].close)  # a cursor that the garbage collector closes hangs
         return compare(policy.features.names, trained(), rows)
 
@@ -158,29 +137,6 @@ def vector_of(due: Due) -> Vector:
     """A replayed row."""
     key = (due.symbol, due.trigger, due.trigger_ref, due.revision)
     return Vector(key, due.as_of, np.array(due.vector, dtype=np.float64))
-
-
-def served(
-    connection: psycopg.Connection,
-    partition: int,
-    policy: Policy,
-    model: str | None,
-    since_us: int | None,
-    until_us: int | None,
-) -> Generator[Vector, None, None]:
-    """The vectors stored with a partition's signals, as_of in [since, until), in its order."""
-    given = {
-        "partition": partition,
-        "feature_set": policy.feature_set,
-        "version": policy.feature_set_version,
-        "models": [] if model is None else [model],
-        "since": None if since_us is None else moment(since_us),
-        "until": None if until_us is None else moment(until_us),
-    }
-    with connection.cursor(name=f"served_{partition}", binary=True) as cursor:
-        cursor.itersize = _FETCH
-        for *key, as_of_us, values, own in cursor.execute(_SERVED, given):
-            yield Vector(tuple(key), as_of_us, np.array(values, dtype=np.float64) if own else None)
 
 
 class _Join:

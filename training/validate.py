@@ -24,6 +24,7 @@ from training.latency import served_cost
 from training.quality import NewsFacts, quality
 from training.retrain import champion_of, replayed
 from training.rows import TrainingTable
+from training.stored_facts import count_models, news_facts, sectors_of
 
 
 class Contest(NamedTuple):
@@ -71,8 +72,8 @@ def validate(
         )
     with open_history(dsn, schema, policy.tape) as history:
         everything = replayed(history, policy, artifact.sentiment_model, artifact.horizon, progress)
-        news, sectors = history.news_facts(artifact.sentiment_model), history.sectors()
-        n_models = history.n_models()
+        news, sectors = news_facts(history, artifact.sentiment_model), sectors_of(history)
+        n_models = count_models(history)
     rows = _between(everything, since, until_us, version)
     champion = champion_of(registry, rows)
     rival = None if champion is None or champion.version == version else champion

@@ -16,10 +16,12 @@ from models.registry import Registry
 from models.scorer import ArtifactScorer, Scorer
 from stream.errors import Refused
 from stream.scoring.build import this_build
+from training.accounting import accounts
 from training.comparison import Comparison
 from training.hands import Tell, by_partition
 from training.history import History
 from training.proof import Chosen, Report
+from training.stored_signals import builds, signal_partitions
 
 
 def verify(
@@ -42,11 +44,11 @@ def verify(
         A stored signal names a policy that the table `policies` does not hold.
     """
     events = history.events_by_partition()
-    sizes = {partition: events[partition] for partition in history.signal_partitions()}
-    report = Report(builds=_other_builds(history.builds()))
+    sizes = {partition: events[partition] for partition in signal_partitions(history.connection)}
+    report = Report(builds=_other_builds(builds(history.connection)))
 
     def account() -> None:
-        report.accounts = history.accounts()
+        report.accounts = accounts(history.connection, history.tape)
 
     found = by_partition(
         history, sizes, partial(_compared, chosen), jobs=jobs, progress=progress, meanwhile=account

@@ -47,7 +47,9 @@ def backtest(
     from training.costs import COSTS_BPS
     from training.history import open_history
     from training.performance import by_strategy
+    from training.stored_facts import count_models
     from training.strategies import facts_of, strategies
+    from training.traded import traded
 
     if report is not None:
         with needs("backtest --report", "train"):
@@ -55,8 +57,8 @@ def backtest(
     rules = Rules(gross, round(latency_s * 1e6), borrow_bps / 1e4)
     with stored_database(read_settings()) as (dsn, schema):
         with open_history(dsn, schema) as history:
-            told = history.traded(utc_micros(since), utc_micros(until))
-            n_tries = tries or max(1, history.n_models())
+            told = traded(history.connection, history.tape, utc_micros(since), utc_micros(until))
+            n_tries = tries or max(1, count_models(history))
     found = strategies(told, rules)
     facts = facts_of(told, found, n_tries)
     costs = sorted({*COSTS_BPS, cost_bps})

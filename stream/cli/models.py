@@ -194,11 +194,12 @@ def _check(settings: Settings, artifact: Artifact) -> None:
     """Raise ArtifactError, or Refused, unless workers of these settings can score by it."""
     from stream.scoring.agent import policy_of
     from training.history import open_history
+    from training.stored_facts import main_sentiment_model
 
     policy = policy_of(settings)
     dsn = settings.database.get_secret_value()
     with open_history(dsn, settings.namespace, policy.tape) as history:
-        scored_by = history.sentiment_model(newest=_NEWEST_SCORES)
+        scored_by = main_sentiment_model(history, newest=_NEWEST_SCORES)
     artifact.check_fits(
         policy.feature_set, policy.feature_set_version, policy.features.names, scored_by
     )

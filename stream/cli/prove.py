@@ -69,6 +69,8 @@ def look_ahead_stored(settings: Settings, seed: int) -> dict[str, Any]:
     from stream.scoring.policy import Policy
     from training.history import open_history
     from training.lookahead import look_ahead
+    from training.stored_facts import count_panes
+    from training.stored_signals import policies
 
     moments, moved = 0, []
     with (
@@ -76,8 +78,8 @@ def look_ahead_stored(settings: Settings, seed: int) -> dict[str, Any]:
         open_history(dsn, schema) as history,
         step_progress("look-ahead") as progress,
     ):
-        n, n_panes = max(1, history.n_events()), max(1, history.n_panes())
-        for policy in history.policies().values():
+        n, n_panes = max(1, history.n_events()), max(1, count_panes(history))
+        for policy in policies(history.connection).values():
             found = look_ahead(
                 history.partitions(),
                 msgspec.convert(policy, Policy),
@@ -126,11 +128,14 @@ def _has_broker(settings: Settings) -> bool:
 
 def _ask_broker(settings: Settings, history: Any, found: Any) -> str | None:
     """Add what only the broker knows; why that could not be, where it is away."""
+    from training.accounting import kept, less_empty
     from training.consumption import consumed, without_record
 
     try:
-        found.roles = consumed(settings, history.kept())
-        found.accounts = history.less_empty(found.accounts, partial(without_record, settings))
+        found.roles = consumed(settings, kept(history.connection))
+        found.accounts = less_empty(
+            history.connection, found.accounts, partial(without_record, settings)
+        )
     except Unavailable as error:
         return str(error)
     return None

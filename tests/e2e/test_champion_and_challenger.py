@@ -35,6 +35,7 @@ from training.history import open_history
 from training.outcomes import record_outcomes
 from training.proof import Chosen
 from training.replay import replay
+from training.stored_signals import signal_partitions
 from training.verify import verify
 
 pytestmark = pytest.mark.stack
@@ -133,7 +134,7 @@ def test_shadows_are_proven_and_outcomes_are_the_labels_that_training_gives(
     policy = policy_of(stored)
     with open_history(dsn, schema) as history:
         proof = verify(history, Chosen(), jobs=1)
-        n = sum(history.signal_partitions().values())
+        n = sum(signal_partitions(history.connection).values())
     assert (proof.counts["equal"], proof.proven) == (2 * n, True), proof.differences
     with psycopg.connect(dsn, options=f"-c search_path={schema}", autocommit=True) as db:
         roles = dict(db.execute("SELECT DISTINCT symbol, model_role FROM signals").fetchall())

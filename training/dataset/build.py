@@ -17,6 +17,7 @@ from training.history import History, open_history
 from training.label_rules import label_rule
 from training.replay import replay_apart
 from training.retrain import code_revision
+from training.stored_facts import main_sentiment_model
 
 
 class Span(NamedTuple):
@@ -102,7 +103,7 @@ def _manifest(history: History, policy: Policy, horizon: str | None, span: Span)
         policy=policy,
         feature_names=policy.features.names,
         rule=label_rule(policy.feature_set, horizon),
-        sentiment_model=history.sentiment_model(),
+        sentiment_model=main_sentiment_model(history),
         since_us=span.since_us,
         until_us=span.until_us,
         code_revision=code_revision(),

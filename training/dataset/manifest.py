@@ -12,8 +12,8 @@ import msgspec
 
 from stream.errors import Refused
 from stream.scoring.policy import Policy
-from training.history import Extent
 from training.label_rules import LabelRule
+from training.stored_log import Extent
 
 FORMAT = 1
 FILE = "manifest.json"

@@ -17,6 +17,7 @@ from tests.fix_namespace import drop_schema
 from tests.integration.sql.rows import MINUTE, Row, at, bar, connect, insert, place, signal
 from tests.integration.training.test_model_verbs import of
 from training.history import open_history
+from training.traded import traded
 
 pytestmark = pytest.mark.stack
 
@@ -57,7 +58,7 @@ def test_signals_are_traded_as_they_were_known(
         signal("k3", "CCC", at(0.5), **made),
     ])  # fmt: skip
     with open_history(timescale, namespace) as history:
-        told = history.traded(None, None)
+        told = traded(history.connection, history.tape, None, None)
     assert sorted(told.prices) == ["AAA", "BBB"]
     assert told.prices["AAA"].price.tolist() == walk
     assert told.without_price == 1
@@ -86,7 +87,7 @@ def test_a_revision_stands_until_the_next_one(
         signal("k2", "AAA", at(5.5), valid_until=at(6.5), direction="BEARISH"),
     ])  # fmt: skip
     with open_history(timescale, namespace) as history:
-        orders = history.traded(None, None).orders["AAA"]
+        orders = traded(history.connection, history.tape, None, None).orders["AAA"]
     ends = [micros(at(minutes)) for minutes in (3.5, 6.5)]
     assert (orders.until_us.tolist(), orders.side.tolist()) == (ends, [1, -1])
 
@@ -100,7 +101,8 @@ def test_a_split_stored_twice_splits_once(
              "announced_at": at(0)}  # fmt: skip
     insert(db, "actions", [{**split, **place(at(0))}, {**split, **place(at(1))}])
     with open_history(timescale, namespace) as history:
-        assert history.traded(None, None).prices["AAA"].worth.tolist() == [1.0]
+        told = traded(history.connection, history.tape, None, None)
+    assert told.prices["AAA"].worth.tolist() == [1.0]
 
 
 def test_days_are_bought_at_their_open_and_held_for_a_session(
@@ -115,7 +117,7 @@ def test_days_are_bought_at_their_open_and_held_for_a_session(
         for i, (price, factor) in enumerate(zip(opens, adjusted, strict=True))
     ])  # fmt: skip
     with open_history(timescale, namespace) as history:
-        told = history.traded(None, None)
+        told = traded(history.connection, history.tape, None, None)
     assert (told.orders, told.sessions) == ({}, 1)
     assert told.prices["AAA"].price.tolist() == opens
     assert told.prices["AAA"].worth == pytest.approx([1.02, 1.0, 1.0])
@@ -130,9 +132,9 @@ def test_days_are_bought_at_their_open_and_held_for_a_session(
 
     insert(db, "signals", [signal("l", "AAA", at(day), valid_until=at(day), horizon="2w")])
     with open_history(timescale, namespace) as history:
-        assert history.traded(micros(at(day)), None).sessions == 10
+        assert traded(history.connection, history.tape, micros(at(day)), None).sessions == 10
         with pytest.raises(Refused, match="ones of one horizon, got 1d and 2w; choose a span"):
-            history.traded(None, None)
+            traded(history.connection, history.tape, None, None)
 
 
 def test_a_report_into_no_folder_is_refused_at_the_start(

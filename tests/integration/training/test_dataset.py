@@ -46,6 +46,7 @@ from training.history import open_history
 from training.replay import replay
 from training.retrain import retrain
 from training.rows import TrainingTable
+from training.stored_facts import main_sentiment_model
 
 pytestmark = pytest.mark.stack
 N_PARTITIONS = 3
@@ -96,7 +97,7 @@ def place(settings: Settings) -> tuple[str, str]:
 def trained_on(settings: Settings) -> TrainingTable:
     """What retrain replays."""
     with open_history(*place(settings), "ticks") as history:
-        model = history.sentiment_model()
+        model = main_sentiment_model(history)
         return replay(history.partitions(), policy_of(settings), model)
 
 

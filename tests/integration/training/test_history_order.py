@@ -30,6 +30,7 @@ from training.errors import TrainingRefused
 from training.gates import Gates
 from training.history import open_history
 from training.retrain import retrain
+from training.stored_facts import main_sentiment_model
 from training.validate import validate
 
 pytestmark = pytest.mark.stack
@@ -222,7 +223,7 @@ def test_most_used_sentiment_model_is_named(database):
         [(make_article(START, str(k), model=m), 0, k, START, "s") for k, m in enumerate(models)],
     )
     with open_history(*database, "ticks") as history:
-        assert history.sentiment_model() == "a"
+        assert main_sentiment_model(history) == "a"
 
 
 def test_no_history_is_refused_with_what_to_do(database):

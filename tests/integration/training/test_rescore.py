@@ -31,8 +31,10 @@ from stream.settings import Settings
 from tests.fix_namespace import drop_schema
 from tests.history import Outputs, Record
 from tests.unit.sentiment.articles import DAY, SECOND, T0, article
+from training.accounting import accounts
 from training.history import open_history
 from training.rescore import Rescored, rescore
+from training.stored_facts import main_sentiment_model
 
 pytestmark = pytest.mark.stack
 REPO = Path(__file__).parents[3]
@@ -279,9 +281,9 @@ def test_nothing_that_tells_what_was_known_sees_it(stored: Stored) -> None:
                         found.append(connection.execute(query.encode(), [symbol, t]).fetchall())
             found.append(connection.execute("SELECT * FROM article_sentiments").fetchall())
         with open_history(stored.dsn, stored.schema, "ticks") as history:
-            found += [history.sentiment_model(), history.n_events()]
+            found += [main_sentiment_model(history), history.n_events()]
             found += [list(history.inputs(p)["sentiment"]) for p in (0, 1)]
-            found += [history.accounts()]
+            found += [accounts(history.connection, history.tape)]
         return found
 
     before = known()

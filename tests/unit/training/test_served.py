@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stream.features.panes import DAY_US
-from training.served import Vector, compare
+from training.served import compare
+from training.stored_vectors import Vector
 
 NAMES = ("a", "b", "c")
 MINUTE = 60_000_000
