@@ -104,8 +104,9 @@ class _Probe:
         found = []
         for after, state in self.futures.items():
             due = self.due
-            market = state.market_at(due.symbol, due.trigger, due.as_of, due.cut)
-            vector = state.symbols[due.symbol].vector(due.cut, include_open=False, market=market)
+            market = state.market.view(due.symbol, due.trigger, due.as_of, due.cut)
+            symbol = state.symbols.states[due.symbol]
+            vector = symbol.vector(due.cut, include_open=False, market=market)
             for name, was, became in zip(names, self.due.vector, vector, strict=True):
                 if was != became:
                     moved = Moved(name, self.due.symbol, self.due.cut, after, was, became)

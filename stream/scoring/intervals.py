@@ -6,7 +6,7 @@ its panes close ... │ end of an interval │ take: its PaneEnd is due │ answ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream.events import PaneEnd, SymbolEnd, moment
@@ -125,7 +125,7 @@ class Intervals:
             "waiting": {str(end): sorted(symbols) for end, symbols in self.waiting.items()},
         }
 
-    def restore(self, meta: dict[str, Any]) -> None:
+    def restore(self, meta: Mapping[str, Any]) -> None:
         """Take what `meta` gave."""
         self.sent = int(meta["sent"])
         self._awaited = list(meta["awaited"])

@@ -105,9 +105,8 @@ class ScoreStep:
             metrics.REVISIONS.labels(event.status).inc()
         if outcome is Outcome.LATE:
             self._send_late(topic, record, event, out)
-        if self.state.closed:
-            for symbol, pane in self.state.take_closed():
-                self._send(out, "panes", symbol, pane_closed(symbol, pane), pane.end)
+        for symbol, pane in self.state.take_closed():
+            self._send(out, "panes", symbol, pane_closed(symbol, pane), pane.end)
         for end in self.state.take_ends():
             out.send(
                 "pane-ends",

@@ -16,7 +16,7 @@ from stream.datasets.synthetic import generate
 from stream.events import Bar, Instrument, NewsArticle, encode, micros, moment
 from stream.features.panes import DAY_US, HOUR_US
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.state import PartitionState
+from stream.scoring.market_dialogue import MarketDialogue
 from tests.factories import policy
 from tests.market_run import Replayed
 from training.replay import replay
@@ -145,5 +145,5 @@ def test_training_sees_the_features_that_were_served(
 
 def test_a_replay_that_does_not_wait_gives_other_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """So the tests above would see a record that goes on without its MarketPane."""
-    monkeypatch.setattr(PartitionState, "_wait_for_market", lambda self, ts: None)
+    monkeypatch.setattr(MarketDialogue, "wait", lambda self, event_time: None)
     assert run("daily", 2, seed=1).features() != first("daily").features()
