@@ -13,6 +13,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from models.unit import Target, Unit
+
 FORMAT = 1  # of the JSON; a reader refuses a newer one
 CLASSES = ("bearish", "neutral", "bullish")
 
@@ -24,7 +26,7 @@ class ArtifactError(Exception):
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """One model. direction: a raw score per class of CLASSES; return: basis points.
+    """One model. direction: a raw score per class of CLASSES; return: units of the artifact.
 
     format : lightgbm is the text of LightGBM's trees, which other libraries' trees are written
         as too; linear is the JSON of `models.linear.Line`.
@@ -52,7 +54,7 @@ class Curve(Struct, frozen=True, kw_only=True):
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """logits = scale * raw + offsets, then softmax; bps = return_scale * raw + return_offset.
+    """logits = scale * raw + offsets, then softmax; return_scale * raw + return_offset units.
 
     A scale of 0 leaves the class shares of training: no opinion.
 
@@ -100,6 +102,8 @@ class Artifact(Struct, frozen=True, kw_only=True):
     threshold : least confidence of an actionable signal, 0..1.
     sentiment_model : the model whose scores it was trained on; None: there were none.
     data_fingerprint : sha256 of the training table; empty: not known.
+    target : what its expected return is of, and learnt as. unit : what members for the return
+        count in; None: basis points.
     """
 
     name: str
@@ -124,6 +128,8 @@ class Artifact(Struct, frozen=True, kw_only=True):
     wheels: dict[str, str]
     seed: int
     data_fingerprint: str = ""
+    target: Target = "raw"
+    unit: Unit | None = None
     format: int = FORMAT
 
     def of(self, role: str) -> tuple[Member, ...]:
@@ -132,10 +138,12 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
     @property
     def architecture(self) -> str:
-        """Its members by role, such as `direction: lightgbm; return: lightgbm`."""
+        """Its members by role, such as `direction: lightgbm; scaled return: linear`."""
         roles: dict[str, list[str]] = {}
         for member in self.members:
-            roles.setdefault(member.role, []).append(member.format)
+            is_raw = member.role == "direction" or self.target == "raw"
+            role = member.role if is_raw else f"{self.target} {member.role}"
+            roles.setdefault(role, []).append(member.format)
         return "; ".join(f"{role}: {' + '.join(made)}" for role, made in roles.items())
 
     def check_fits(

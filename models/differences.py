@@ -44,4 +44,4 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
             for name, inner in value.items()
             for each in _flat(f"{prefix}.{name}".lstrip("."), inner)
         ]
-    return [(prefix, str(value))]
+    return [(prefix, "none" if value is None else str(value))]

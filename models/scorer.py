@@ -82,6 +82,8 @@ class ArtifactScorer:
         self.sentiment_model = artifact.sentiment_model
         self._direction = Pool(direction, n, len(CLASSES))
         self._return = Pool(expected, n, 1) if expected else None
+        self._unit = artifact.unit
+        self._unit_at = _column(artifact)
         self._calibration = artifact.calibration
         for curve in artifact.calibration.isotonic or ():
             _check_curve(artifact.version, curve)
@@ -104,6 +106,8 @@ class ArtifactScorer:
         if self._return is not None:
             raw = self._return.raw(features)[0]
             bps = calibration.return_scale * raw + calibration.return_offset
+            if self._unit is not None:
+                bps *= self._unit.bps(features[self._unit_at])
         return Score(*probabilities, bps)
 
     def unlike(self, features: Sequence[float | None]) -> bool:
@@ -141,6 +145,18 @@ def stepped(
     a, b, c = (_along(curve, p) for curve, p in zip(curves, probabilities, strict=True))
     total = a + b + c
     return a / total, b / total, c / total
+
+
+def _column(artifact: Artifact) -> int:
+    unit = artifact.unit
+    if unit is None:
+        return 0
+    if unit.feature not in artifact.feature_names:
+        raise ArtifactError(
+            f"artifact {artifact.version}: expected the feature {unit.feature!r}, whose units its "
+            "return counts in, among its features, found none; retrain"
+        )
+    return artifact.feature_names.index(unit.feature)
 
 
 def _check_curve(version: str, curve: Curve) -> None:

@@ -11,6 +11,7 @@ from training.judged import Judged
 from training.labels import Floats
 from training.rows import TrainingTable
 from training.splits import Rows
+from training.targets import foreseen
 
 SHARE = "share_{}"  # the metric that keeps a class's share of what was fitted
 
@@ -54,6 +55,7 @@ def judged_by(
         price_only=unasked,
         champion=unasked if champion is None else newer(champion, rows, picked),
         expected=expected,
+        foreseen=foreseen(artifact.target, part),
         forward_return=part.forward_return,
         cost=part.cost,
     )

@@ -57,18 +57,18 @@ def grown_there(
     It saves no time here: the cluster grows all MAX_ROUNDS.
     """
     workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
-    x, weight = (_dealt(client, workers, values) for values in (fit.x, fit.weight))
+    x = _dealt(client, workers, fit.x)
     texts = []
     for task in tasks:
         given = {**task.parameters}
         del given["metric"], given["num_threads"]
         # As a regressor also for classes: the classifier numbers them by what each worker sees.
         model = DaskLGBMRegressor(client=client, n_estimators=MAX_ROUNDS, **given)
-        target = _dealt(client, workers, task.fit)
+        target, weight = (_dealt(client, workers, values) for values in task.fit)
         with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.filterwarnings("ignore", r"Parameter \w+ will be ignored")  # threads: Dask's
             model.fit(x, target, sample_weight=weight, feature_name=list(names))
-        losses = _losses(model.booster_, tune.x, task.tune, tune.weight)
+        losses = _losses(model.booster_, tune.x, *task.tune)
         check_losses("lightgbm", losses)
         best = _best_round(losses, STOP_AFTER)
         texts.append(str(model.booster_.model_to_string(num_iteration=best)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.artifact import CLASSES, Calibration, Member
 from models.pool import Pool
+from models.unit import Target
 from training.calibrate import (
     Threshold,
     calibrated,
@@ -20,28 +21,27 @@ from training.calibrate import (
 from training.errors import TrainingRefused
 from training.judged import Judged
 from training.labels import Floats
-from training.learners.learner import Block
 from training.learners.recipe import Recipe
 from training.rows import TrainingTable
 from training.splits import Rows
-from training.weights import uniqueness
-
-_CLIP = 0.005  # of the returns at each end, before the expected return is fitted
+from training.targets import aim_at, foreseen, unit_bps
 
 
 class Fitted(NamedTuple):
     """Members and how to read them. prior : class shares of the fit rows. n_days : effective,
-    of the rows that calibrated."""
+    of the rows that calibrated. target : what the expected return is of."""
 
     members: tuple[Member, ...]
     calibration: Calibration
     prior: Floats
     n_days: float
+    target: Target
 
-    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+    def predict(self, rows: TrainingTable) -> tuple[Floats, Floats]:
         """(n, 3) probabilities and (n,) expected returns in basis points."""
-        raw, bps = raw_scores(self.members, x)
-        return calibrated(raw, self.calibration), self.calibration.return_scale * bps
+        raw, units = raw_scores(self.members, rows.x)
+        expected = self.calibration.return_scale * units * unit_bps(self.target, rows)
+        return calibrated(raw, self.calibration), expected
 
 
 def fit_fold(
@@ -62,33 +62,34 @@ def fit_fold(
     Raises
     ------
     TrainingRefused
-        A loss, return or weight is not finite.
+        A loss, return or weight is not finite, or no row has what the target asks for.
     """
-    low, high = np.nanquantile(fit.forward_return, [_CLIP, 1.0 - _CLIP])
-    learnt, held_out = (_block(part, low, high) for part in (fit, tune))
+    aim = aim_at(recipe.target, fit)
     try:
+        learnt, held_out = aim.block(fit), aim.block(tune)
         members = recipe.fit(learnt, held_out, fit.feature_names, seed, num_threads)
     except TrainingRefused as error:
         raise TrainingRefused(f"{label}, {error}") from None
     prior = np.bincount(fit.y, minlength=3) / len(fit)
-    raw, bps = raw_scores(members, tune.x)
+    raw, units = raw_scores(members, tune.x)
+    slope = fit_slope(units[held_out.known], held_out.outcome[held_out.known])
     n_days = effective_days(tune.as_of_us, tune.rule.horizon_us)
     calibration = msgspec.structs.replace(
-        fit_calibration(raw, tune.y, prior, n_days), return_scale=fit_slope(bps, held_out.bps)
+        fit_calibration(raw, tune.y, prior, n_days), return_scale=slope
     )
-    return Fitted(members, calibration, prior, n_days)
+    return Fitted(members, calibration, prior, n_days, recipe.target)
 
 
 def threshold_of(fitted: Fitted, choose: TrainingTable) -> Threshold:
     """The confidence to act from, by what acting on rows of `choose` earned after costs."""
-    p, _ = fitted.predict(choose.x)
+    p, _ = fitted.predict(choose)
     return choose_threshold(p, choose.forward_return, choose.cost)
 
 
 def judged_rows(fitted: Fitted, rows: TrainingTable, block: Rows, fold: int) -> Judged:
     """What it says of the rows `block`, beside what came of them."""
     part = rows.take(block)
-    p, expected = fitted.predict(part.x)
+    p, expected = fitted.predict(part)
     unasked = np.full((len(part), 3), np.nan)
     return Judged(
         row=block,
@@ -102,21 +103,17 @@ def judged_rows(fitted: Fitted, rows: TrainingTable, block: Rows, fold: int) -> 
         price_only=unasked,
         champion=unasked,
         expected=expected,
+        foreseen=foreseen(fitted.target, part),
         forward_return=part.forward_return,
         cost=part.cost,
     )
 
 
 def raw_scores(members: tuple[Member, ...], x: Floats) -> tuple[Floats, Floats]:
-    """(n, 3) pooled raw scores and (n,) pooled returns, by the code that serves."""
+    """(n, 3) pooled raw scores and (n,) pooled returns in units, by the code that serves."""
     n = x.shape[1]
     direction, expected = (
         Pool([each for each in members if each.role == role], n, n_outputs).many(x)
         for role, n_outputs in (("direction", len(CLASSES)), ("return", 1))
     )
     return direction, expected[:, 0]
-
-
-def _block(rows: TrainingTable, low: float, high: float) -> Block:
-    bps = 1e4 * np.clip(rows.forward_return, low, high)
-    return Block(rows.x, rows.y, bps, uniqueness(rows))

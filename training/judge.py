@@ -125,19 +125,21 @@ def _better(
 
 
 def _collapse(judged: Judged, gates: Gates) -> list[Check]:
-    outcome = 1e4 * judged.forward_return
-    spread = float(outcome.std())
-    ic = abs(pearson(judged.expected, outcome))
+    known = ~np.isnan(judged.foreseen)
+    expected, outcome = judged.expected[known], judged.foreseen[known]
+    spread = _sd(outcome)
+    ic = abs(pearson(expected, outcome))
     least = gates.min_spread * ic if np.isfinite(ic) else 0.0
-    ratio = float(judged.expected.std()) / spread if spread > 0.0 else 0.0
+    ratio = _sd(expected) / spread if spread > 0.0 else 0.0
     distinct = _distinct(judged, np.arange(len(judged.y)))
-    said, were = judged.score[judged.score != 0.0] > 0.0, outcome[outcome != 0.0] > 0.0
+    moved = judged.forward_return[judged.forward_return != 0.0]
+    said, were = judged.score[judged.score != 0.0] > 0.0, moved > 0.0
     apart = abs(float(said.mean()) - float(were.mean())) if len(said) and len(were) else None
-    bias = abs(float((judged.expected - outcome).mean())) / spread if spread > 0.0 else None
-    folds = [np.flatnonzero(judged.fold == fold) for fold in np.unique(judged.fold)]
+    bias = abs(float((expected - outcome).mean())) / spread if spread > 0.0 else None
+    folds = [judged.fold == fold for fold in np.unique(judged.fold)]
     fallen = [
-        _distinct(judged, rows) < gates.min_distinct
-        or float(judged.expected[rows].std()) < least * float(outcome[rows].std())
+        _distinct(judged, np.flatnonzero(rows)) < gates.min_distinct
+        or _sd(judged.expected[rows & known]) < least * _sd(judged.foreseen[rows & known])
         for rows in folds
     ]
     return [
@@ -160,6 +162,10 @@ def _drifted(bias: float | None, n_sessions: int, gates: Gates) -> Check:
     if check.says == "FAIL" and n_sessions < gates.min_sessions:
         return msgspec.structs.replace(check, says="WARN", short_history=True)
     return check
+
+
+def _sd(values: Floats) -> float:
+    return float(values.std()) if len(values) else 0.0
 
 
 def _distinct(judged: Judged, rows: Ints) -> int:

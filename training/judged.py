@@ -31,7 +31,9 @@ class Judged:
     row : in the table that was trained on.
     baseline : climatology: the class shares of what the fold's model was fitted on.
     price_only, champion : of the rivals; NaN in rows that they were not asked about.
-    expected : basis points. forward_return, cost of a round trip : fractions.
+    expected : basis points. foreseen : what came of it, where not all of the return is expected:
+        without the market's, and NaN where that is not known.
+    forward_return, cost of a round trip : fractions.
     """
 
     row: Ints
@@ -45,6 +47,7 @@ class Judged:
     price_only: Floats
     champion: Floats
     expected: Floats
+    foreseen: Floats
     forward_return: Floats
     cost: Floats
 
@@ -87,14 +90,13 @@ def session_returns(judged: Judged, *, after_costs: bool = True) -> Floats:
 
 
 def metrics(judged: Judged, rule: LabelRule) -> dict[str, float | None]:
-    """Every metric by name; None where it is not defined. Errors are of the return, in bp."""
+    """Every metric by name; None where it is not defined. Errors are of `expected`, in bp."""
     p, y, score = judged.p, judged.y, judged.score
     guess, outcome = p.argmax(axis=1), 1e4 * judged.forward_return
     horizon = horizon_sessions(rule)
     ics = session_ics(score, outcome, judged.entry_us)
     rank_ics = session_ics(score, outcome, judged.entry_us, ranked=True)
-    error = judged.expected - outcome
-    mse, spread = float((error**2).mean()), float(outcome.var())
+    expected_ics = session_ics(judged.expected, outcome, judged.entry_us)
     found = {
         "n_judged": float(len(y)),
         "n_sessions": float(len(sessions(judged.entry_us))),
@@ -114,15 +116,28 @@ def metrics(judged: Judged, rule: LabelRule) -> dict[str, float | None]:
         "ic_expected_return": pearson(judged.expected, outcome),
         "daily_ic": _mean(ics),
         "daily_ic_t": newey_west_t(ics, horizon),
+        "daily_ic_expected_return": _mean(expected_ics),
+        "daily_ic_expected_return_t": newey_west_t(expected_ics, horizon),
         "daily_rank_ic": _mean(rank_ics),
         "daily_rank_ic_t": newey_west_t(rank_ics, horizon),
+        **_errors(judged),
+        "sharpe": sharpe(session_returns(judged), horizon),
+    }
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+
+
+def _errors(judged: Judged) -> dict[str, float]:
+    known = ~np.isnan(judged.foreseen)
+    if not known.any():
+        return dict.fromkeys(("mse", "mae", "rmse", "r2"), float("nan"))
+    error = (judged.expected - judged.foreseen)[known]
+    mse, spread = float((error**2).mean()), float(judged.foreseen[known].var())
+    return {
         "mse": mse,
         "mae": float(np.abs(error).mean()),
         "rmse": mse**0.5,
         "r2": 1.0 - mse / spread if spread > 0.0 else float("nan"),
-        "sharpe": sharpe(session_returns(judged), horizon),
     }
-    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
 
 
 def _mean(values: Sequence[float] | Floats) -> float:

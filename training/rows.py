@@ -68,8 +68,11 @@ class TrainingTable:
 
     @property
     def unit(self) -> Floats:
-        """What targets are counted in: the volatility, or the round trip where that is more."""
-        unit: Floats = np.maximum(self.volatility, self.cost)
+        """What targets are counted in: the volatility, or the least round trip where that is more.
+
+        Known from the vector alone, so a scorer finds the same.
+        """
+        unit: Floats = np.maximum(self.volatility, self.rule.cost)
         return unit
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.artifact import CLASSES, Artifact, Reference, with_version
 from models.scorer import Scorer
+from models.unit import Target
 from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
 from training.as_served import SHARE, newer
 from training.errors import TrainingRefused
@@ -25,6 +26,7 @@ from training.learners.recipe import Recipe
 from training.prototypes import prototypes
 from training.rows import TrainingTable
 from training.splits import Fold, SplitRule, refuse_leaky, walk_forward
+from training.targets import unit_of, without_market
 
 QUANTILES = ("0.001", "0.01", "0.1", "0.5", "0.9", "0.99", "0.999")
 
@@ -35,9 +37,9 @@ Progress = Callable[[str, float], None]
 Chooser = Callable[[TrainingTable, int, int], tuple[Recipe, int]]
 
 
-def untuned(learner: Learner) -> Chooser:
+def untuned(learner: Learner, target: Target = "raw") -> Chooser:
     """The learner as it is, in every fold."""
-    return lambda fit, fold, n_folds: (Recipe(learner), 0)
+    return lambda fit, fold, n_folds: (Recipe(learner, target=target), 0)
 
 
 class Trained(NamedTuple):
@@ -141,6 +143,7 @@ def train_model(
         "calibration_days": newest.n_days,
         "coverage": threshold.coverage,
     }
+    numbers |= without_market(recipe.target, rows)
     numbers |= {SHARE.format(name): float(p) for name, p in zip(CLASSES, newest.prior, strict=True)}
     artifact = _artifact(
         rows, fold, recipe, newest, threshold.confidence, numbers, seed, code_revision,
@@ -225,6 +228,8 @@ def _artifact(
             code_revision=code_revision,
             wheels=dict(wheels),
             seed=seed,
+            target=recipe.target,
+            unit=unit_of(recipe.target, rows.rule),
         )
     )
 

@@ -100,14 +100,17 @@ class Tuning:
             fit, rows.take(fold.tune), recipe,
             label=label, seed=self.seed, num_threads=self.num_threads,
         )  # fmt: skip
-        p, _ = fitted.predict(judge.x)
+        p, _ = fitted.predict(judge)
         climatology = np.tile(fitted.prior, (len(judge), 1))
         gained = log_losses(p, judge.y) - log_losses(climatology, judge.y)
         return float(np.average(gained, weights=uniqueness(judge)))
 
     def _study(self, rows: TrainingTable, fold: int) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        name = f"{self.recipe.learner.name} fold {fold + 1} {fingerprint(rows)} {self.seed}"
+        name = (
+            f"{self.recipe.learner.name} {self.recipe.target} fold {fold + 1} "
+            f"{fingerprint(rows)} {self.seed}"
+        )
         storage = JournalStorage(JournalFileBackend(str(self.path)))
         if not self.resume and name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=name, storage=storage)

@@ -20,7 +20,14 @@ from stream.cli.last_demo import stored
 from stream.cli.models import announce
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.search import DaskOption, LearnerOption, ResumeOption, Search, TuneOption
+from stream.cli.search import (
+    DaskOption,
+    LearnerOption,
+    ResumeOption,
+    Search,
+    TargetOption,
+    TuneOption,
+)
 from stream.errors import Refused, TapewireError
 from stream.settings import Settings, read_settings
 
@@ -64,6 +71,7 @@ def retrain(
         str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
     ] = None,
     learner: LearnerOption = "lightgbm",
+    target: TargetOption = "raw",
     tune: TuneOption = None,
     resume: ResumeOption = False,
     dataset: DatasetOption = None,
@@ -81,7 +89,7 @@ def retrain(
 
     Example: tapewire retrain --promote --report model.html
     """
-    search = Search(learner, tune, resume, dask)
+    search = Search(learner, tune, resume, dask, target)
     given = read_settings()
     with nullcontext(given) if promote else stored(given) as settings:
         result = retrain_and_announce(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.unit import Target
 from stream.cli.extras import needs
 from stream.errors import Refused
 from stream.settings import Settings
@@ -26,6 +27,12 @@ LearnerOption = Annotated[
     str,
     typer.Option(
         help="lightgbm, xgboost, forest, boosting or linear; several joined by + are pooled."
+    ),
+]
+TargetOption = Annotated[
+    Target,
+    typer.Option(
+        help="What the expected return is of: raw, scaled by volatility, or relative to the market."
     ),
 ]
 TuneOption = Annotated[
@@ -47,13 +54,15 @@ class Search:
     tune: str | None = None
     resume: bool = False
     dask: str | None = None
+    target: Target = "raw"
 
     @property
     def options(self) -> dict[str, object]:
         """What gives the same parameters again: of stored trials no more are made."""
         learner = None if self.learner == "lightgbm" else self.learner
         stored = {} if self.tune is None else {"tune": "0m", "resume": True}
-        return {"learner": learner, "dask": self.dask, **stored}
+        target = None if self.target == "raw" else self.target
+        return {"learner": learner, "target": target, "dask": self.dask, **stored}
 
     @contextmanager
     def chooser(
@@ -106,13 +115,13 @@ class Search:
         if self.tune is None:
             if self.resume:
                 raise Refused("--resume: expected --tune too; --tune 0m uses what is stored")
-            return untuned(chosen)
+            return untuned(chosen, self.target)
         with needs("retrain --tune", "train"):
             from training.tune import Tuning
         path = settings.data_dir / "studies" / f"{settings.namespace}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return Tuning(
-            recipe=Recipe(chosen),
+            recipe=Recipe(chosen, target=self.target),
             path=path,
             spent=_spent(seconds(self.tune)),
             resume=self.resume,

@@ -11,8 +11,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from threadpoolctl import threadpool_limits
 
 from models.artifact import Member
-from training.labels import Floats, Ints
-from training.learners.learner import MAX_ROUNDS, STOP_AFTER, Block, Span, Tunable, check_losses
+from training.learners.learner import (
+    MAX_ROUNDS,
+    STOP_AFTER,
+    Block,
+    Span,
+    Told,
+    Tunable,
+    check_losses,
+)
 from training.learners.trees import Tree, lightgbm_text
 from training.splits import Rows
 
@@ -55,9 +62,9 @@ class Boosting(Tunable):
         with threadpool_limits(threads, user_api="openmp"):
             return (
                 _member("direction", HistGradientBoostingClassifier(**common), fit, tune,
-                        fit.y, tune.y, names),
+                        fit.classes, tune.classes, names),
                 _member("return", HistGradientBoostingRegressor(**common), fit, tune,
-                        fit.bps, tune.bps, names),
+                        fit.returns, tune.returns, names),
             )  # fmt: skip
 
 
@@ -66,18 +73,17 @@ def _member(
     model: Any,
     fit: Block,
     tune: Block,
-    target: Floats | Ints,
-    tune_target: Floats | Ints,
+    told: Told,
+    tune_told: Told,
     names: tuple[str, ...],
 ) -> Member:
     seen = np.flatnonzero(~np.isnan(fit.x).all(axis=0))  # it cannot bin a column without values
     model.fit(
         fit.x[:, seen],
-        target,
-        fit.weight,
+        *told,
         X_val=tune.x[:, seen],
-        y_val=tune_target,
-        sample_weight_val=tune.weight,
+        y_val=tune_told[0],
+        sample_weight_val=tune_told[1],
     )
     losses = -np.asarray(model.validation_score_)[1:]  # the first is of no tree
     check_losses(Boosting.name, losses)

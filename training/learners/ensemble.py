@@ -69,7 +69,8 @@ class Ensemble:
             fit_scale(Pool([each], n, len(CLASSES)).many(tune.x), tune.y, prior)
             for each in directions
         ]
-        slopes = [fit_slope(Pool([each], n, 1).many(tune.x)[:, 0], tune.bps) for each in returns]
+        known, outcome = tune.x[tune.known], tune.outcome[tune.known]
+        slopes = [fit_slope(Pool([each], n, 1).many(known)[:, 0], outcome) for each in returns]
         return (*_weighted(directions, trust), *_weighted(returns, slopes))
 
 

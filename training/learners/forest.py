@@ -44,8 +44,8 @@ class Forest(Tunable):
             "random_state": seed,
             "n_jobs": threads,
         }
-        direction = RandomForestClassifier(**common).fit(fit.x, fit.y, fit.weight)
-        expected = RandomForestRegressor(**common).fit(fit.x, fit.bps, fit.weight)
+        direction = RandomForestClassifier(**common).fit(fit.x, *fit.classes)
+        expected = RandomForestRegressor(**common).fit(fit.x, *fit.returns)
         return (
             Member(
                 role="direction",

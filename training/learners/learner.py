@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from models.artifact import Member
 from training.errors import TrainingRefused
@@ -15,18 +16,35 @@ from training.labels import Floats, Ints
 MAX_ROUNDS = 150  # of a boosting; 3 x 150 trees of 7 leaves score in 20 us
 STOP_AFTER = 20  # rounds without a better loss on the tune rows
 
+Told = tuple[Floats | Ints, Floats]  # what to learn of each row, and its weight
+
 
 class Block(NamedTuple):
     """Rows as a learner sees them.
 
-    x : (n, f), NaN is missing. y : classes 0, 1, 2. bps : returns, cut at their extremes.
+    x : (n, f), NaN is missing. y : classes 0, 1, 2.
+    outcome : what members for the return learn: basis points or units, cut at their extremes.
     weight : counts independent outcomes.
+    known : the rows that have an outcome.
     """
 
     x: Floats
     y: Ints
-    bps: Floats
+    outcome: Floats
     weight: Floats
+    known: npt.NDArray[np.bool_] | slice = slice(None)
+
+    @property
+    def classes(self) -> Told:
+        """What members for the direction learn."""
+        return self.y, self.weight
+
+    @property
+    def returns(self) -> Told:
+        """What members for the return learn; rows without an outcome weigh nothing."""
+        weight = np.zeros_like(self.weight)
+        weight[self.known] = self.weight[self.known]
+        return self.outcome, weight
 
 
 class Span(NamedTuple):

@@ -10,8 +10,15 @@ import lightgbm
 import numpy as np
 
 from models.artifact import Member
-from training.labels import Floats, Ints
-from training.learners.learner import MAX_ROUNDS, STOP_AFTER, Block, Span, Tunable, check_losses
+from training.learners.learner import (
+    MAX_ROUNDS,
+    STOP_AFTER,
+    Block,
+    Span,
+    Told,
+    Tunable,
+    check_losses,
+)
 
 _ROLES: tuple[Literal["direction", "return"], ...] = ("direction", "return")
 
@@ -20,8 +27,8 @@ class Task(NamedTuple):
     """Trees for one target. fit, tune : it, of the rows; parameters : by LightGBM's names."""
 
     parameters: Mapping[str, Any]
-    fit: Floats | Ints
-    tune: Floats | Ints
+    fit: Told
+    tune: Told
 
 
 # From fit rows, tune rows and the features' names, for each task: LightGBM's text, of the rounds
@@ -31,18 +38,14 @@ Grow = Callable[[Block, Block, tuple[str, ...], Sequence[Task]], list[str]]
 
 def grown_here(fit: Block, tune: Block, names: tuple[str, ...], tasks: Sequence[Task]) -> list[str]:
     """Grow trees on this machine; the bins are found once for all targets."""
-    data = lightgbm.Dataset(
-        fit.x, fit.y, weight=fit.weight, feature_name=list(names), free_raw_data=False
-    )
-    held_out = lightgbm.Dataset(
-        tune.x, tune.y, weight=tune.weight, reference=data, free_raw_data=False
-    )
+    data = lightgbm.Dataset(fit.x, fit.y, feature_name=list(names), free_raw_data=False)
+    held_out = lightgbm.Dataset(tune.x, tune.y, reference=data, free_raw_data=False)
     return [_boosted(task, data, held_out) for task in tasks]
 
 
 def _boosted(task: Task, data: lightgbm.Dataset, held_out: lightgbm.Dataset) -> str:
-    data.set_label(task.fit)
-    held_out.set_label(task.tune)
+    for part, (target, weight) in ((data, task.fit), (held_out, task.tune)):
+        part.set_label(target).set_weight(weight)
     losses: dict[str, dict[str, list[float]]] = {}
     booster = lightgbm.train(
         dict(task.parameters),
@@ -108,8 +111,8 @@ class LightGBM(Tunable):
         expected = {"objective": "regression", "metric": "l2"}
         least = "min_sum_hessian_in_leaf"
         tasks = (
-            Task({**common, **direction, least: self.least_a_class}, fit.y, tune.y),
-            Task({**common, **expected, least: 4 * self.least_a_class}, fit.bps, tune.bps),
+            Task({**common, **direction, least: self.least_a_class}, fit.classes, tune.classes),
+            Task({**common, **expected, least: 4 * self.least_a_class}, fit.returns, tune.returns),
         )
         texts = self.grown(fit, tune, names, tasks)
         return tuple(

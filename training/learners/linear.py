@@ -38,7 +38,8 @@ class Linear(Tunable):
         direction = LogisticRegression(C=1.0 / penalty, max_iter=_MAX_STEPS, tol=1e-5)
         with threadpool_limits(threads):
             direction.fit(ranks, fit.y, fit.weight)
-            expected = Ridge(alpha=penalty).fit(ranks, fit.bps, fit.weight)
+            outcome, weight = fit.returns
+            expected = Ridge(alpha=self.shrinkage * weight.sum()).fit(ranks, outcome, weight)
 
         def member(
             role: Literal["direction", "return"], coefficients: Floats, intercepts: Floats

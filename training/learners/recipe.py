@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.artifact import Member
+from models.unit import Target
 from training.errors import TrainingRefused
 from training.labels import Floats
 from training.learners.learner import Block, Learner, Span
@@ -23,6 +24,7 @@ _ROUNDS = 30  # of the trees that rank the features
 class Recipe:
     """How to fit a fold.
 
+    target : what members for the return learn.
     keep : share of the features, those whose splits gain most on the fit rows.
     balance : 0 weighs rows as they are, 1 gives each class the same weight. The members' biases
         take it back out of the probabilities.
@@ -31,6 +33,7 @@ class Recipe:
     learner: Learner
     keep: float = 1.0
     balance: float = 0.0
+    target: Target = "raw"
 
     @property
     def space(self) -> Mapping[str, Span]:
@@ -44,9 +47,11 @@ class Recipe:
 
     def changed(self, parameters: Mapping[str, float]) -> Self:
         """The same recipe with other parameters."""
-        own = {name: value for name, value in parameters.items() if name in ("keep", "balance")}
+        own = {"keep": self.keep, "balance": self.balance}
         rest = {name: value for name, value in parameters.items() if name not in own}
-        return replace(self, **own, learner=self.learner.changed(rest))
+        own |= {name: value for name, value in parameters.items() if name in own}
+        learner = self.learner.changed(rest)
+        return replace(self, learner=learner, keep=own["keep"], balance=own["balance"])
 
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
@@ -78,6 +83,7 @@ class Recipe:
 def chosen(fit: Block, keep: float, seed: int, threads: int) -> npt.NDArray[np.bool_]:
     """(f,) which features gain most in a short boosting of these rows' returns."""
     n = max(1, round(keep * fit.x.shape[1]))
+    outcome, weight = fit.returns
     booster = lightgbm.train(
         {
             "objective": "regression",
@@ -90,7 +96,7 @@ def chosen(fit: Block, keep: float, seed: int, threads: int) -> npt.NDArray[np.b
             "seed": seed,
             "num_threads": threads,
         },
-        lightgbm.Dataset(fit.x, fit.bps, weight=fit.weight),
+        lightgbm.Dataset(fit.x, outcome, weight=weight),
         _ROUNDS,
     )
     order = np.argsort(-booster.feature_importance("gain"), kind="stable")
@@ -111,7 +117,7 @@ def _biased(member: Member, bias: Floats) -> Member:
 
 
 def _check(block: Block, name: str) -> None:
-    for what, values in (("weights", block.weight), ("returns", block.bps)):
+    for what, values in (("weights", block.weight), ("returns", block.outcome)):
         n_bad = int((~np.isfinite(values)).sum())
         if n_bad:
             raise TrainingRefused(

@@ -11,8 +11,16 @@ import numpy as np
 import xgboost
 
 from models.artifact import Member
-from training.labels import Floats, Ints
-from training.learners.learner import MAX_ROUNDS, STOP_AFTER, Block, Span, Tunable, check_losses
+from training.labels import Floats
+from training.learners.learner import (
+    MAX_ROUNDS,
+    STOP_AFTER,
+    Block,
+    Span,
+    Told,
+    Tunable,
+    check_losses,
+)
 from training.learners.trees import Tree, lightgbm_text, of_float32
 
 
@@ -55,12 +63,13 @@ class XGBoost(Tunable):
             "min_child_weight": self.least_a_class,
         }
         expected = {"objective": "reg:squarederror", "min_child_weight": 4 * self.least_a_class}
-        mean = np.average(fit.bps, weights=fit.weight)
+        outcome, weight = fit.returns
+        mean = np.average(outcome, weights=weight)
         return (
-            _member("direction", {**common, **direction}, fit, tune, fit.y, tune.y,
-                    np.log(shares), names),
-            _member("return", {**common, **expected}, fit, tune, fit.bps, tune.bps,
-                    np.array([mean]), names),
+            _member("direction", {**common, **direction}, fit, tune,
+                    fit.classes, tune.classes, np.log(shares), names),
+            _member("return", {**common, **expected}, fit, tune,
+                    fit.returns, tune.returns, np.array([mean]), names),
         )  # fmt: skip
 
 
@@ -69,8 +78,8 @@ def _member(
     parameters: dict[str, Any],
     fit: Block,
     tune: Block,
-    target: Floats | Ints,
-    tune_target: Floats | Ints,
+    told: Told,
+    tune_told: Told,
     start: Floats,
     names: tuple[str, ...],
 ) -> Member:
@@ -78,11 +87,11 @@ def _member(
         xgboost.DMatrix(
             block.x,
             label,
-            weight=block.weight,
+            weight=weight,
             base_margin=np.tile(start, (len(block.x), 1)),
             nthread=parameters["nthread"],
         )
-        for block, label in ((fit, target), (tune, tune_target))
+        for block, (label, weight) in ((fit, told), (tune, tune_told))
     )
     losses: dict[str, dict[str, list[float]]] = {}
     booster = xgboost.train(

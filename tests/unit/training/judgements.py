@@ -35,6 +35,7 @@ def make_judged(
         "price_only": np.full((n, 3), np.nan),
         "champion": np.full((n, 3), np.nan),
         "expected": 10.0 * (truth[:, 2] - truth[:, 0]),
+        "foreseen": 1e4 * changes.get("forward_return", moves),
         "forward_return": moves,
         "cost": np.full(n, 2e-4),
     }

@@ -58,12 +58,13 @@ def test_two_workers_learn_what_one_machine_learns(client, capfd):
 def test_parameters_reach_the_trees(client):
     y = TABLE.y
     block = Block(TABLE.x, y, 1e4 * TABLE.forward_return, np.ones(len(y)))
+    told = block.classes
     parameters = {
         "objective": "multiclass", "num_class": 3, "metric": "multi_logloss",
         "verbose": -1, "lambda_l2": 7.5,
         "num_leaves": 3, "min_sum_hessian_in_leaf": 11.0, "extra_trees": True, "num_threads": 1,
     }  # fmt: skip
-    (text,) = grown_there(client, block, block, TABLE.feature_names, [Task(parameters, y, y)])
+    (text,) = grown_there(client, block, block, TABLE.feature_names, [Task(parameters, told, told)])
     assert max(int(line.partition("=")[2]) for line in text.splitlines()
                if line.startswith("num_leaves=")) <= 3  # fmt: skip
     for told in ("[lambda_l2: 7.5]", "[min_sum_hessian_in_leaf: 11]", "[extra_trees: 1]",

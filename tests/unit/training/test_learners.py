@@ -68,7 +68,7 @@ def splits(trees):
 @pytest.mark.parametrize("n_outputs", [3, 1])
 def test_xgboost_is_served_as_trained(n_outputs):
     kind = {"objective": "multi:softprob", "num_class": 3} if n_outputs == 3 else {}
-    data = xgboost.DMatrix(FIT.x, FIT.y if n_outputs == 3 else FIT.bps, weight=FIT.weight)
+    data = xgboost.DMatrix(FIT.x, FIT.y if n_outputs == 3 else FIT.outcome, weight=FIT.weight)
     margin = {"base_score": 0.0, "tree_method": "hist", "max_depth": 5, "nthread": 1}
     model = xgboost.train({**kind, **margin}, data, 25)
     trees = boosted.trees(model)
@@ -81,7 +81,7 @@ def test_xgboost_is_served_as_trained(n_outputs):
     ("make", "n_outputs"), [(RandomForestClassifier, 3), (RandomForestRegressor, 1)]
 )
 def test_forest_is_served_as_trained(make, n_outputs):
-    target = FIT.y if n_outputs == 3 else FIT.bps
+    target = FIT.y if n_outputs == 3 else FIT.outcome
     model = make(20, max_depth=7, max_features=0.5, random_state=0).fit(FIT.x, target, FIT.weight)
     trees = forest.trees(model, n_outputs)
     x = hard_rows(splits(trees))
@@ -94,7 +94,7 @@ def test_forest_is_served_as_trained(make, n_outputs):
     [(HistGradientBoostingClassifier, 3), (HistGradientBoostingRegressor, 1)],
 )
 def test_boosting_is_served_as_trained(make, n_outputs):
-    target = FIT.y if n_outputs == 3 else FIT.bps
+    target = FIT.y if n_outputs == 3 else FIT.outcome
     columns = np.array([0, 1, 2, 3, 4])
     with threadpool_limits(1):
         model = make(max_iter=15).fit(FIT.x[:, columns], target, FIT.weight)
@@ -118,7 +118,7 @@ def test_linear_is_served_as_scikit_learn_predicts_on_ranks():
     direction = LogisticRegression(C=1 / penalty, max_iter=200, tol=1e-5)
     told = direction.fit(ranks, FIT.y, FIT.weight).decision_function(ranks)
     np.testing.assert_allclose(pool(members, "direction").many(FIT.x), told, atol=1e-6)
-    told = Ridge(alpha=penalty).fit(ranks, FIT.bps, FIT.weight).predict(ranks)
+    told = Ridge(alpha=penalty).fit(ranks, FIT.outcome, FIT.weight).predict(ranks)
     np.testing.assert_allclose(pool(members, "return").many(FIT.x)[:, 0], told, atol=1e-6)
 
 
@@ -131,9 +131,9 @@ def test_every_learner_learns_and_serves_rows_as_tables(name):
         rows = np.array([served.raw(as_row(row)) for row in x])
         np.testing.assert_allclose(rows, served.many(x), rtol=1e-9, atol=1e-9)
         assert np.isfinite(rows).all()
-    assert np.corrcoef(pool(members, "return").many(TUNE.x)[:, 0], TUNE.bps)[0, 1] > 0.5
+    assert np.corrcoef(pool(members, "return").many(TUNE.x)[:, 0], TUNE.outcome)[0, 1] > 0.5
     raw = pool(members, "direction").many(TUNE.x)
-    assert np.corrcoef(raw[:, 2] - raw[:, 0], TUNE.bps)[0, 1] > 0.4
+    assert np.corrcoef(raw[:, 2] - raw[:, 0], TUNE.outcome)[0, 1] > 0.4
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -180,11 +180,11 @@ def test_a_loss_that_is_not_finite_names_the_learner_and_the_round():
         check_losses("it", np.array([1.0, np.inf, np.nan]))
 
 
-@pytest.mark.parametrize("field", ["bps", "weight"])
+@pytest.mark.parametrize("field", ["outcome", "weight"])
 def test_a_row_without_a_target_or_weight_is_refused(field):
     spoilt = getattr(FIT, field).copy()
     spoilt[:7] = np.nan
-    what = {"bps": "returns", "weight": "weights"}[field]
+    what = {"outcome": "returns", "weight": "weights"}[field]
     with pytest.raises(TrainingRefused, match=f"block 'fit': expected finite {what}, got 7 of"):
         Recipe(LightGBM()).fit(FIT._replace(**{field: spoilt}), TUNE, NAMES, 0, 1)
 

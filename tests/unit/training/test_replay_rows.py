@@ -239,11 +239,11 @@ def test_quotes_that_came_with_trades_make_the_price():
     assert np.abs(table_of(unquoted).forward_return).max() > 1e-4
 
 
-def test_target_is_in_units_of_volatility_or_costs_and_clipped():
+def test_target_is_in_units_of_volatility_or_the_least_cost_and_clipped():
     table = table_of(make_market())
     cost = 2 * np.maximum(1e-4, 0.005 / 100.0)
     assert table.round_trip == pytest.approx(cost, rel=0.1)
-    unit = np.maximum(table.volatility, table.round_trip)
+    unit = np.maximum(table.volatility, 2e-4)
     assert np.array_equal(table.target, np.clip(table.forward_return / unit, -4.0, 4.0))
     assert np.abs(table_of(make_market(seed=2)).target).max() <= 4.0
 
