@@ -7,7 +7,7 @@ import numpy as np
 from models.artifact import Artifact
 from models.scorer import ArtifactScorer
 from stream.events import moment
-from training import page, patterns
+from training import acted, page, patterns
 from training.ablation import Ablation
 from training.evidence import Evidence
 from training.figures import (
@@ -20,13 +20,22 @@ from training.figures import (
     drawn_roc,
 )
 from training.gates import Verdict
-from training.influence import drawn_dependence, drawn_influence, influence
+from training.influence import Influence, drawn_dependence, drawn_influence, influence
+from training.interactions import interactions, log_odds
+from training.labels import Floats
 from training.page import heading, paragraph, table
 from training.paths import Path
 from training.rows import TrainingTable
 from training.skill import horizon_sessions
+from training.targets import without_market
 
 _MISSING = 10  # features shown
+_PAIRED, _PAIRS = 8, 8  # the strongest features, and how many pairs of them are shown
+_TARGETS = {
+    "raw": "the return, learnt in basis points",
+    "scaled": "the return, learnt in units of volatility",
+    "relative": "the return less the market's, learnt in units of volatility",
+}
 _SAYS = {
     "PASS": "It may serve.",
     "WARN": "It may serve beside the champion: there are doubts.",
@@ -55,6 +64,8 @@ def html_report(evidence: Evidence, command: str) -> str:
         drawn_deciles(judged),
         drawn_equity(judged, horizon_sessions(rows.rule)),
         table(("metric, printed and not judged", ""), _metrics(evidence)),
+        heading("After costs"),
+        *_after_costs(evidence),
         heading("Does sentiment help?"),
         *_ablation(evidence.ablation),
         *_paths(evidence.paths),
@@ -91,6 +102,7 @@ def _made_from(evidence: Evidence) -> list[tuple[str, str]]:
         ("feature set", f"{artifact.feature_set}, version {artifact.feature_set_version}"),
         ("sentiment model", artifact.sentiment_model or "none: no scores in the history"),
         ("horizon", artifact.horizon),
+        ("expected return", _target(evidence)),
         ("the newest fold learnt from", f"{artifact.n_rows:,} rows, {span} UTC"),
         ("labelled rows", f"{len(evidence.rows):,}"),
         (
@@ -108,6 +120,19 @@ def _made_from(evidence: Evidence) -> list[tuple[str, str]]:
 def _metrics(evidence: Evidence) -> list[tuple[str, str]]:
     found = {**evidence.metrics, **evidence.cost}
     return [(name.replace("_", " "), _number(value)) for name, value in found.items()]
+
+
+def _after_costs(evidence: Evidence) -> list[str]:
+    judged, threshold = evidence.judged, evidence.artifact.threshold
+    newest = judged.take(judged.fold == judged.fold.max())
+    return [
+        table(acted.HEAD, acted.kept(newest, evidence.rows, threshold)),
+        paragraph(
+            f"Mean return of the {len(newest.y):,} rows of the newest judge block that would have "
+            f"been acted on, from a confidence of {threshold:.3f}: only they are newer than what "
+            "chose it. Shorts pay 50 bp a year. Rows overlap: tapewire backtest trades them."
+        ),
+    ]
 
 
 def _ablation(found: Ablation | None) -> list[str]:
@@ -147,7 +172,31 @@ def _features(artifact: Artifact, rows: TrainingTable, evidence: Evidence) -> li
     newest = evidence.judged.fold == evidence.judged.fold.max()
     x = rows.x[evidence.judged.row[newest]]
     found = influence(scorer, artifact.feature_names, x, artifact.seed)
-    return [drawn_influence(found), drawn_dependence(scorer, found, x, artifact.seed)]
+    return [
+        drawn_influence(found),
+        drawn_dependence(scorer, found, x, artifact.seed),
+        *_interactions(artifact, found, x),
+    ]
+
+
+def _interactions(artifact: Artifact, found: Influence, x: Floats) -> list[str]:
+    strongest = [i for i in found.order[:_PAIRED] if found.moves[i] > 0.0]
+    pairs = interactions(log_odds(artifact), x, strongest, artifact.seed)
+    if not pairs:
+        return [paragraph(f"What the strongest {len(strongest)} features do adds up, in log-odds.")]
+    names = artifact.feature_names
+    lines = (
+        (f"{names[one]}, {names[other]}", f"{apart:.4f}", f"{share:.0%}")
+        for one, other, apart, share in pairs[:_PAIRS]
+    )
+    return [
+        table(("strongest pairs", "does not add up", "of what both do (Friedman's H²)"), lines),
+        paragraph(
+            f"Of the strongest {len(strongest)} features; in log-odds of bullish against bearish, "
+            "before the calibration, as tapewire explain counts. A large share of a small effect "
+            "means little."
+        ),
+    ]
 
 
 def _patterns(evidence: Evidence) -> list[str]:
@@ -171,6 +220,13 @@ def _missing(rows: TrainingTable) -> list[tuple[str, str]]:
     share = np.isnan(rows.x).mean(axis=0)
     most = np.argsort(-share, kind="stable")[:_MISSING]
     return [(rows.feature_names[i], f"{share[i]:.1%}") for i in most]
+
+
+def _target(evidence: Evidence) -> str:
+    target, rows = evidence.artifact.target, evidence.rows
+    n = without_market(target, rows).get("n_without_market", 0.0)
+    untold = f"; {n:,.0f} of {len(rows):,} rows without a market's return taught it nothing"
+    return _TARGETS[target] + (untold if n else "")
 
 
 def _span(first_us: int, last_us: int) -> str:
