@@ -128,9 +128,9 @@ def _after_costs(evidence: Evidence) -> list[str]:
     return [
         table(acted.HEAD, acted.kept(newest, evidence.rows, threshold)),
         paragraph(
-            f"Mean return of the {len(newest.y):,} rows of the newest judge block that would have "
-            f"been acted on, from a confidence of {threshold:.3f}: only they are newer than what "
-            "chose it. Shorts pay 50 bp a year. Rows overlap: tapewire backtest trades them."
+            f"Mean return of the rows acted on, of {len(newest.y):,} in the newest judge block: "
+            f"only that is newer than what chose the confidence of {threshold:.3f} to act from. "
+            "Shorts pay 50 bp a year. Rows overlap and know no limits: tapewire backtest trades."
         ),
     ]
 
@@ -186,7 +186,7 @@ def _interactions(artifact: Artifact, found: Influence, x: Floats) -> list[str]:
         return [paragraph(f"What the strongest {len(strongest)} features do adds up, in log-odds.")]
     names = artifact.feature_names
     lines = (
-        (f"{names[one]}, {names[other]}", f"{apart:.4f}", f"{share:.0%}")
+        (f"{names[one]}, {names[other]}", f"{apart:.4f}", f"{share:.1%}")
         for one, other, apart, share in pairs[:_PAIRS]
     )
     return [

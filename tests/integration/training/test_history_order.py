@@ -1,5 +1,6 @@
 """Stored history on a real database: read back in the engine's order, and retrained on."""
 
+import json
 import uuid
 from datetime import date
 
@@ -24,8 +25,10 @@ from stream.events import (
 )
 from stream.features.vector import FEATURE_SETS
 from stream.settings import Settings
+from tests.e2e.servers import tapewire
 from tests.factories import policy
 from tests.fix_namespace import drop_schema
+from tests.integration.training.test_model_verbs import of
 from training.errors import TrainingRefused
 from training.gates import Gates
 from training.history import open_history
@@ -272,7 +275,7 @@ def make_effect(minutes=7_200, seed=0, effect=0.0012):
     return rows
 
 
-def test_planted_effect_becomes_champion_and_scores(database):
+def test_planted_effect_becomes_champion_and_scores(database, tmp_path):
     store(database, make_effect())
     steps = []
     result = retrain(
@@ -299,21 +302,37 @@ def test_planted_effect_becomes_champion_and_scores(database):
         )  # fmt: skip
     verdict = registry.show(result.version)["verdict"]
     assert (verdict["says"], verdict["accepted"]) == ("WARN", "planted")
-    validate_stored(database, result.version)
+    validate_stored(database, result.version, tmp_path)
 
 
-def validate_stored(database, version):
-    """The stored champion, judged again on the newest rows, and refused on older ones."""
-    given = {"until_us": None, "seed": 0, "gates": MONOTONOUS, "accepted": "planted"}
-    found = validate(*database, version, policy(), since_us=None, **given)
-    artifact = Registry(*database).load(version)
-    assert found.judged.as_of_us.min() > artifact.trained_until_us
-    assert found.metrics["ic"] > 0.2
-    assert found.verdict.says in ("PASS", "WARN"), found.verdict.reason
-    with pytest.raises(Refused, match=r"expected --since after .*, the last price that it learnt"):
-        validate(*database, version, policy(), since_us=artifact.trained_until_us, **given)
+def validate_stored(database, version, folder):
+    """The stored champion judged again, by the command: 0 with its report, 3 where a gate fails;
+    on the newest rows, and refused on older ones."""
+    environ, artifact = of(*database), Registry(*database).load(version)
+    gates, page = folder / "gates.json", folder / "again.html"
+    gates.write_bytes(msgspec.json.encode(MONOTONOUS))
+    given = ("validate", version, "--gates", str(gates))
+    accepted = ("--accept-implausible", "planted")
+    done = tapewire(environ, *given, *accepted, "--json", "--report", str(page))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["version"], told["accepted"]) == (version, "planted")
+    assert told["says"] in ("PASS", "WARN")
+    assert told["metrics"]["ic"] > 0.2
+    assert f"tapewire {given[0]} {version} --seed 0 --gates {gates}" in page.read_text()
+
+    done = tapewire(environ, *given)
+    assert done.returncode == 3
+    assert f"model {version} fails: too good" in done.stderr
+
+    learnt = moment(artifact.trained_until_us).replace(tzinfo=None)
+    done = tapewire(environ, *given, "--since", learnt.isoformat(timespec="seconds"))
+    assert done.returncode == 2
+    assert "the last price that it learnt" in " ".join(done.stderr.split())
+    nothing_more = {"since_us": None, "until_us": None, "seed": 0, "gates": MONOTONOUS}
     with pytest.raises(Refused, match="expected a stored model, found none"):
-        validate(*database, "nothing", policy(), since_us=None, **given)
+        validate(*database, "nothing", policy(), **nothing_more)
+    assert Registry(*database).current("champion")[0] == version
 
 
 def test_refused_model_is_neither_stored_nor_promoted_and_its_report_says_why(database, tmp_path):

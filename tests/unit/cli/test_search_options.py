@@ -48,6 +48,19 @@ def test_trials_are_kept_by_namespace_in_the_data_folder(tmp_path: Path) -> None
     assert 0.0 < tuning.spent() < 0.5
 
 
+def test_the_target_reaches_every_recipe_and_the_command_again(tmp_path: Path) -> None:
+    plain = chooser(Search(target="relative"), tmp_path)
+    assert callable(plain)
+    recipe, n_trials = plain(None, 0, 1)
+    assert (recipe.target, recipe.changed({"keep": 0.5}).target) == ("relative", "relative")
+    assert n_trials == 0
+    tuning = chooser(Search(tune="1h", target="scaled"), tmp_path)
+    assert isinstance(tuning, Tuning)
+    assert tuning.recipe.target == "scaled"
+    command = again(Settings(namespace="here"), "retrain", **Search(target="scaled").options)
+    assert command == "TAPEWIRE_NAMESPACE=here tapewire retrain --target scaled"
+
+
 def test_no_time_is_spent_from_the_beginning(tmp_path: Path) -> None:
     tuning = chooser(Search(tune="0m", resume=True), tmp_path)
     assert isinstance(tuning, Tuning)
