@@ -225,8 +225,8 @@ def _missing(rows: TrainingTable) -> list[tuple[str, str]]:
 def _target(evidence: Evidence) -> str:
     target, rows = evidence.artifact.target, evidence.rows
     n = without_market(target, rows).get("n_without_market", 0.0)
-    untold = f"; {n:,.0f} of {len(rows):,} rows without a market's return taught it nothing"
-    return _TARGETS[target] + (untold if n else "")
+    unknown = f"; the market's is not known in {n:,.0f} of {len(rows):,} rows"
+    return _TARGETS[target] + (unknown if n else "")
 
 
 def _span(first_us: int, last_us: int) -> str:

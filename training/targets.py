@@ -32,14 +32,15 @@ class Aim(NamedTuple):
             return Block(rows.x, rows.y, bps, uniqueness(rows))
         if self.target == "scaled":
             return Block(rows.x, rows.y, rows.target, uniqueness(rows))
-        units = rows.relative_target
-        known = ~np.isnan(units)
+        market = rows.market_return
+        known = np.zeros(len(rows), dtype=bool) if market is None else ~np.isnan(market)
         if not known.any():
             raise TrainingRefused(
                 f"target relative: expected rows whose market's return is known, got none of "
                 f"{len(rows):,}; it takes {MIN_SYMBOLS} symbols that enter in the same pane"
             )
-        return Block(rows.x, rows.y, np.where(known, units, 0.0), uniqueness(rows), known)
+        units = np.where(known, rows.relative_target, 0.0)
+        return Block(rows.x, rows.y, units, uniqueness(rows), known)
 
 
 def aim_at(target: Target, fit: TrainingTable) -> Aim:

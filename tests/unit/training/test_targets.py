@@ -144,6 +144,14 @@ def test_targets_are_the_return_its_units_and_those_beyond_the_market():
     assert np.array_equal(raw.returns[1], raw.weight)
 
 
+@pytest.mark.parametrize("target", ["scaled", "relative"])
+def test_a_return_that_is_none_is_refused_and_not_left_out(target):
+    rows = make_rows()
+    rows.forward_return[8:11] = np.nan
+    with pytest.raises(TrainingRefused, match="expected finite returns, got 3"):
+        trained_on(target, rows)
+
+
 @pytest.mark.parametrize("name", [*LEARNERS, "lightgbm+linear"])
 def test_a_row_without_an_outcome_teaches_no_return(name):
     fit, tune = make_block(600), make_block(300, seed=1)
@@ -203,7 +211,8 @@ def test_the_report_and_the_difference_of_two_models_name_the_target(relative):
         ablation=None, metrics=relative.artifact.metrics, trials={}, sectors={}, cost={},
     )  # fmt: skip
     page = html_report(evidence, "tapewire retrain --target relative")
-    assert "the return less the market&#x27;s, learnt in units of volatility; 358 of 2,500" in page
+    assert "the return less the market&#x27;s, learnt in units of volatility; the " in page
+    assert "market&#x27;s is not known in 358 of 2,500 rows" in page
     raw = msgspec.structs.replace(relative.artifact, target="raw", unit=None)
     told = differences(raw, relative.artifact)
     assert ("target", "raw", "relative") in told
