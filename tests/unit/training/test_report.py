@@ -52,7 +52,8 @@ def page(evidence: Evidence) -> str:
 
 def test_the_gates_come_first_and_the_command_last(page: str) -> None:
     body = page[page.index("<h1>") :]
-    parts = ("accepted: planted", "too good: Sharpe", "Made from", "Does sentiment help?",
+    parts = ("accepted: planted", "too good: Sharpe", "Made from", "After costs",
+             "<th>break-even a side</th>", "Does sentiment help?", "Friedman&#x27;s H²",
              "Where it errs", "Tried", COMMAND)  # fmt: skip
     told = [body.index(part) for part in parts]
     assert told == sorted(told)
