@@ -28,6 +28,7 @@ from tests.e2e.servers import environment, verified
 from tests.integration.engine.log import how_far, messages, read
 from tests.integration.faults.plugs import children
 from tests.integration.faults.recorded import Sent, recorded
+from tests.integration.faults.sabotaged import HELD_S
 from training.proof import UNEQUAL
 
 TAPE = timedelta(minutes=20)
@@ -111,6 +112,8 @@ def run(
             "the roles read to the end",
             lambda: str({role: how_far(settings, role) for role in _READS}),
         )
+        if sabotage:
+            time.sleep(2 * HELD_S)  # where nothing was pulled, all that it holds comes
         _until(
             lambda: not unarchived(settings),
             "the archive has all outputs",
