@@ -159,5 +159,6 @@ def open_history(
 def _tape_of(connection: psycopg.Connection, schema: str) -> str:
     rows = connection.execute("SELECT DISTINCT policy->>'tape' FROM policies").fetchall()
     if len(rows) != 1:
-        raise Refused(f"schema {schema}: expected policies of one tape, found {len(rows)}")
+        hint = "" if rows else "; nothing was scored here yet: run tapewire worker"
+        raise Refused(f"schema {schema}: expected policies of one tape, found {len(rows)}{hint}")
     return str(rows[0][0])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.rules import RulesModel
-from stream.cli.models import announce, registry_of
+from stream.cli.models import announce, reach_broker, registry_of
 from stream.cli.run import JsonFlag
 from stream.errors import Refused
 from stream.settings import Settings, read_settings
@@ -85,6 +85,7 @@ def _promote(settings: Settings, judged: Judgement) -> None:
         f"({judged.low:.4g} to {judged.high:.4g}) over {judged.days} days, "
         f"return {judged.return_bps:+.3g} bp a day"
     )
+    reach_broker(settings)
     with registry_of(settings) as registry:
         now = registry.current("champion")[0] or RulesModel.version
         if now != judged.champion:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
+from stream.cli.times import utc_span
 from stream.errors import Refused, Unavailable
 from stream.settings import Settings, read_settings
 
@@ -57,7 +57,7 @@ def verify(
         report = look_ahead_stored(read_settings(), seed)
         show = _show_look_ahead
     else:
-        chosen = Chosen(utc_micros(since), utc_micros(until), symbol)
+        chosen = Chosen(*utc_span(since, until), symbol)
         report = verify_stored(read_settings(), chosen, jobs)
         show = _show
     print(json.dumps(report)) if as_json else show(report)
