@@ -1,16 +1,16 @@
-"""Health check of a container: exit code 0 when a role of this container serves its metrics."""
+"""Health check of a container: exit code 0 when a role or the scheduler here serves its metrics."""
 
 import os
 import sys
 import urllib.request
 
-_ROLES = 6  # a role takes the first metrics port plus its number
+_PORTS = 7  # a role takes the first metrics port plus its number, the scheduler the next
 
 
 def main() -> int:
     """0 when any role answers, else 1."""
     first = int(os.environ["TAPEWIRE_METRICS_PORT"])
-    for port in range(first, first + _ROLES):
+    for port in range(first, first + _PORTS):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
                 if b"tapewire_" in answer.read():

@@ -149,7 +149,8 @@ class Registry:
                 connection.execute("SELECT set_config('search_path', %s, true)", [self._path])
                 yield connection
         except psycopg.OperationalError as error:
-            raise ConnectionError(f"TAPEWIRE_DATABASE: {error}".strip()) from error
+            text = " ".join(str(error).split())
+            raise ConnectionError(f"TAPEWIRE_DATABASE: {text}") from error
         except psycopg.errors.UndefinedTable as error:
             raise ArtifactError(
                 f"schema {self._schema}: expected the registry's tables, found none; "

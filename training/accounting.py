@@ -126,7 +126,8 @@ def less_empty(
 def kept(connection: psycopg.Connection) -> Counter[tuple[str, str, int]]:
     """Archived late events and dead letters by role, topic and partition of their source."""
     rows = connection.execute(
-        "SELECT 'score', source_topic, source_partition FROM late_events "
+        "SELECT CASE source_topic WHEN 'pane-ends' THEN 'market' ELSE 'score' END, "
+        "source_topic, source_partition FROM late_events "
         "UNION ALL SELECT role, source_topic, source_partition FROM dead_letters"
     )
     return Counter(tuple(row) for row in rows)

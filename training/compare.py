@@ -104,6 +104,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
 
 
+class NoChallenger(Refused):
+    """There is nobody to compare the champion with."""
+
+
 def contestants(
     connection: psycopg.Connection, champion: str | None, challenger: str | None
 ) -> tuple[str, str]:
@@ -111,19 +115,19 @@ def contestants(
 
     Raises
     ------
-    Refused
-        There is no challenger, or both are one model.
+    NoChallenger
+        None has the alias, or both are one model.
     """
     named = {alias: _alias(connection, alias) for alias in ("champion", "challenger")}
     one = champion or named["champion"] or RulesModel.version
     other = challenger or named["challenger"]
     if other is None:
-        raise Refused(
+        raise NoChallenger(
             "challenger: expected --challenger or a model under the alias, found neither; "
             "tapewire models promote VERSION --alias challenger"
         )
     if one == other:
-        raise Refused(f"champion and challenger: expected two models, got {one} twice")
+        raise NoChallenger(f"champion and challenger: expected two models, got {one} twice")
     return one, other
 
 

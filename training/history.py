@@ -19,7 +19,7 @@ from psycopg import sql
 
 from stream.database import explained
 from stream.errors import Refused
-from training.stored import ACTIONS, CLOCK, INSTRUMENTS, MARKET, SENTIMENT, TAPES, Stored
+from training.stored import ACTIONS, CLOCK, INSTRUMENTS, MARKET, SENTIMENT, TAPES, Source, Stored
 from training.stored_log import Extent, Rows, StoredLog, in_log_order
 
 
@@ -104,10 +104,12 @@ class History:
             "instruments": INSTRUMENTS,
             "market": MARKET,
         }
-        for topic, source in others.items():
-            rows = log.read(source, partition, log.topic_ids(source.table))
-            found[topic] = (each for _, each in rows)
-        return found
+        return found | {topic: self.read(source, partition) for topic, source in others.items()}
+
+    def read(self, source: Source, partition: int) -> Rows[Stored]:
+        """The stored records of one table, in the log's order."""
+        rows = self.log.read(source, partition, self.log.topic_ids(source.table))
+        return (each for _, each in rows)
 
     @cached_property
     def _tape_ids(self) -> list[str]:
@@ -157,5 +159,6 @@ def open_history(
 def _tape_of(connection: psycopg.Connection, schema: str) -> str:
     rows = connection.execute("SELECT DISTINCT policy->>'tape' FROM policies").fetchall()
     if len(rows) != 1:
-        raise Refused(f"schema {schema}: expected policies of one tape, found {len(rows)}")
+        hint = "" if rows else "; nothing was scored here yet: run tapewire worker"
+        raise Refused(f"schema {schema}: expected policies of one tape, found {len(rows)}{hint}")
     return str(rows[0][0])

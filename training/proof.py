@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from training.consumption import Consumed
 
 MOST_SHOWN = 20
+UNEQUAL = ("different", "missing", "extra")
 OTHER_BUILD = "other build"  # unequal, and made by other code or on another platform than this
 
 
@@ -37,11 +38,12 @@ class Report:
     accounts: list[Account] = field(default_factory=list)
     roles: list[Consumed] = field(default_factory=list)
     builds: dict[str, str] = field(default_factory=dict)  # other than this one: how they differ
+    market: Counter[str] = field(default_factory=Counter)  # each partition's MarketPanes
 
     @property
     def wrong(self) -> bool:
         """Whether there was nothing to compare, something is not equal, or an input is lost."""
-        unequal = sum(self.counts[each] for each in ("different", "missing", "extra"))
+        unequal = sum((self.counts + self.market)[each] for each in UNEQUAL)
         lost = any(account.unaccounted for account in self.accounts)
         lost = lost or any(role.unaccounted for role in self.roles)
         made_up = any(each.unarchived < 0 for each in self.roles)
@@ -51,7 +53,7 @@ class Report:
     @property
     def proven(self) -> bool:
         """Whether all of it is equal, also what another build made."""
-        return not self.wrong and self.counts[OTHER_BUILD] == 0
+        return not self.wrong and (self.counts + self.market)[OTHER_BUILD] == 0
 
     def note(self, kind: str, *differences: Difference) -> None:
         """Count one signal; keep its differences while there is room."""

@@ -14,6 +14,7 @@ from stream.events import (
     CorporateAction,
     Instrument,
     MarketPane,
+    PaneEnd,
     SentimentScored,
     Tick,
 )
@@ -74,6 +75,10 @@ def _market_pane(*values: Any) -> MarketPane:
     return msgspec.convert(columns, MarketPane)
 
 
+def _pane_end(*values: Any) -> PaneEnd:
+    return msgspec.convert(dict(zip(PaneEnd.__struct_fields__, values, strict=True)), PaneEnd)
+
+
 TAPES = {
     "ticks": _source("ticks", Tick, _tick),
     "bars": _source("bars", Bar, where="origin = 'bar'", start="bar_start", end="bar_end"),
@@ -82,4 +87,7 @@ CLOCK = _source("clock", ClockTick)
 SENTIMENT = _source("sentiments", SentimentScored)
 ACTIONS = _source("actions", CorporateAction)
 MARKET = _source("market_panes", MarketPane, _market_pane, end="interval_end")
+PANE_ENDS = _source(
+    "pane_ends", PaneEnd, _pane_end, partition="source_partition", end="interval_end"
+)
 INSTRUMENTS = _source("instruments", Instrument, _instrument)

@@ -1,5 +1,7 @@
 """Live = replay: every stored signal made again from its recorded inputs, partition by partition.
 
+The market's panes are inputs of theirs, and outputs of a role: they are made again beside them.
+
 The report is put together in the partitions' order and is the same for any number of processes.
 """
 
@@ -20,6 +22,7 @@ from training.accounting import accounts
 from training.comparison import Comparison
 from training.hands import Tell, by_partition
 from training.history import History
+from training.market_replay import compare_market
 from training.proof import Chosen, Report
 from training.stored_signals import builds, signal_partitions
 
@@ -47,12 +50,13 @@ def verify(
     sizes = {partition: events[partition] for partition in signal_partitions(history.connection)}
     report = Report(builds=_other_builds(builds(history.connection)))
 
-    def account() -> None:
+    def meanwhile() -> None:
         report.accounts = accounts(history.connection, history.tape)
+        market = compare_market(history, chosen)
+        report.market, report.differences = market.counts, market.differences
 
-    found = by_partition(
-        history, sizes, partial(_compared, chosen), jobs=jobs, progress=progress, meanwhile=account
-    )
+    work = partial(_compared, chosen)
+    found = by_partition(history, sizes, work, jobs=jobs, progress=progress, meanwhile=meanwhile)
     for partition in sizes:
         report.add(found[partition])
     return report

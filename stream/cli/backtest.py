@@ -14,7 +14,7 @@ from rich.table import Table
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
+from stream.cli.times import utc_span
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ def backtest(
     if report is not None:
         with needs("backtest --report", "train"):
             from training.backtest_report import html_report
+    span = utc_span(since, until)
     rules = Rules(gross, round(latency_s * 1e6), borrow_bps / 1e4)
     with stored_database(read_settings()) as (dsn, schema):
         with open_history(dsn, schema) as history:
-            told = traded(history.connection, history.tape, utc_micros(since), utc_micros(until))
+            told = traded(history.connection, history.tape, *span)
             n_tries = tries or max(1, count_models(history))
     found = strategies(told, rules)
     facts = facts_of(told, found, n_tries)

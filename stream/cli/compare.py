@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.rules import RulesModel
-from stream.cli.models import announce, registry_of
+from stream.cli.models import announce, reach_broker, registry_of
 from stream.cli.run import JsonFlag
 from stream.errors import Refused
 from stream.settings import Settings, read_settings
@@ -33,6 +33,9 @@ def compare(
     auto_promote: Annotated[
         bool, typer.Option(help="Make the challenger champion if nothing is missing.")
     ] = False,
+    if_any: Annotated[
+        bool, typer.Option("--if-any", help="Without a challenger: exit code 0, not 2.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Champion and challenger on the outcomes of the same signals; to be looked at any day.
@@ -42,8 +45,8 @@ def compare(
     Example: tapewire compare --auto-promote
     """
     from stream.cli.last_demo import stored_database
+    from training.compare import NoChallenger, contestants
     from training.compare import compare as judge
-    from training.compare import contestants
     from training.history import open_history
 
     settings = read_settings()
@@ -57,7 +60,13 @@ def compare(
         stored_database(settings) as (dsn, schema),
         open_history(dsn, schema) as history,
     ):
-        pair = contestants(history.connection, champion, challenger)
+        try:
+            pair = contestants(history.connection, champion, challenger)
+        except NoChallenger as error:
+            if not if_any:
+                raise
+            print(json.dumps({"promoted": False}) if as_json else error)
+            return
         judged = judge(history, *pair, alpha=alpha, cost_bps=cost_bps)
     promoted = auto_promote and not judged.missing
     if promoted:
@@ -76,6 +85,7 @@ def _promote(settings: Settings, judged: Judgement) -> None:
         f"({judged.low:.4g} to {judged.high:.4g}) over {judged.days} days, "
         f"return {judged.return_bps:+.3g} bp a day"
     )
+    reach_broker(settings)
     with registry_of(settings) as registry:
         now = registry.current("champion")[0] or RulesModel.version
         if now != judged.champion:

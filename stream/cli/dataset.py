@@ -15,7 +15,7 @@ from stream.cli.extras import needs
 from stream.cli.last_demo import stored
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
+from stream.cli.times import utc_span
 from stream.events import moment
 from stream.settings import read_settings
 
@@ -52,7 +52,7 @@ def build(
         from training.dataset import build as building
         from training.dataset.card import MARKDOWN, write_card
 
-    span = building.Span(utc_micros(since), utc_micros(until))
+    span = building.Span(*utc_span(since, until))
     with stored(read_settings()) as settings, step_progress("dataset") as progress:
         built = building.build(
             settings.database.get_secret_value(),

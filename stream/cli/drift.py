@@ -12,15 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.artifact import ArtifactError
-from models.registry import Registry
 from stream.cli.extras import needs
 from stream.cli.files import in_a_folder
+from stream.cli.last_demo import stored
+from stream.cli.models import registry_of
 from stream.cli.run import JsonFlag
 from stream.cli.times import utc_micros
 from stream.database import explained
-from stream.errors import Refused, Unavailable
-from stream.settings import read_settings
+from stream.errors import Refused
+from stream.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from models.artifact import Artifact
@@ -44,14 +44,14 @@ def drift(
 
     Example: tapewire drift --since 2024-03-01 --html drift.html
     """
-    from stream.cli.last_demo import stored_database
     from training.watch import store, watch
 
     if html is not None:
         with needs("drift --html", "train"):
             from training.drift_report import html_report
-    with stored_database(read_settings()) as (dsn, schema):
-        artifact = _champion(dsn, schema)
+    with stored(read_settings()) as settings:
+        artifact = _champion(settings)
+        dsn, schema = settings.database.get_secret_value(), settings.namespace
         try:
             with psycopg.connect(dsn, options=f"-c search_path={schema},public") as connection:
                 found = watch(connection, artifact, utc_micros(since))
@@ -67,18 +67,14 @@ def drift(
         raise typer.Exit(1)
 
 
-def _champion(dsn: str, schema: str) -> Artifact:
-    registry = Registry(dsn, schema)
-    try:
+def _champion(settings: Settings) -> Artifact:
+    with registry_of(settings) as registry:
         version, _ = registry.current("champion")
         if version is None:
-            raise Refused(f"schema {schema}: expected a champion, found none; the rules model "
-                          "was trained on nothing that one could move away from")  # fmt: skip
+            raise Refused(f"schema {settings.namespace}: expected a champion, found none; the "
+                          "rules model was trained on nothing that one could move away from; "
+                          "tapewire models promote VERSION")  # fmt: skip
         return registry.load(version)
-    except ArtifactError as error:
-        raise Refused(str(error)) from None
-    except ConnectionError as error:
-        raise Unavailable(str(error)) from None
 
 
 def _show(found: Drift) -> None:

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from models.artifact import ArtifactError
-from models.registry import Registry
+from stream.cli.last_demo import stored
+from stream.cli.models import registry_of
 from stream.cli.run import JsonFlag
 from stream.database import explained
-from stream.errors import Refused, Unavailable
+from stream.errors import Refused
 from stream.settings import read_settings
 
 _SIGNAL = """
@@ -39,18 +40,16 @@ def explain(
     Example: tapewire explain 3f2a9c0d1e4b5a67
     """
     from models.explain import Explainer
-    from stream.cli.last_demo import stored_database
 
-    with stored_database(read_settings()) as (dsn, schema):
-        signal = _signal(dsn, schema, signal_id)
+    with stored(read_settings()) as settings:
+        signal = _signal(settings.database.get_secret_value(), settings.namespace, signal_id)
         vector = [None if value is None or isnan(value) else value for value in signal["features"]]
         try:
-            artifact = Registry(dsn, schema).load(signal["model_version"])
+            with registry_of(settings) as registry:
+                artifact = registry.load(signal["model_version"])
             found = Explainer(artifact).explain(vector)
         except ArtifactError as error:
             raise Refused(f"signal {signal_id}: {error}") from None
-        except ConnectionError as error:
-            raise Unavailable(str(error)) from None
     if as_json:
         told = {
             "signal_id": signal_id,

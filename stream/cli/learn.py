@@ -66,7 +66,7 @@ def retrain(
     short_history: Annotated[
         bool, typer.Option("--short-history", help="Promote also if only history is wanting.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of every random choice in training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random choice in training.")] = 0,
     horizon: Annotated[
         str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
     ] = None,

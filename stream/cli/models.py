@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +25,7 @@ from models.scorer import ArtifactScorer
 from stream.cli.files import in_a_folder
 from stream.cli.last_demo import stored
 from stream.cli.run import JsonFlag
+from stream.database import explained
 from stream.errors import Refused, Unavailable
 from stream.events import Alias, ModelChanged, encode
 from stream.settings import Settings, read_settings
@@ -106,8 +107,13 @@ def promote(
     Example: tapewire models promote 20260102T030405-1a2b3c4d --reason "better IC"
     """
     settings = read_settings()
+
+    def check(artifact: Artifact) -> None:
+        _check(settings, artifact)
+        reach_broker(settings)
+
     with registry_of(settings) as registry:
-        registry.promote(alias, version, getpass.getuser(), reason, check=partial(_check, settings))
+        registry.promote(alias, version, getpass.getuser(), reason, check=check)
     announce(settings, alias)
     print(version)
 
@@ -122,6 +128,7 @@ def rollback(
     Example: tapewire models rollback --reason "drift"
     """
     settings = read_settings()
+    reach_broker(settings)
     with registry_of(settings) as registry:
         version = registry.rollback(alias, getpass.getuser(), reason)
         if version is not None:
@@ -162,14 +169,20 @@ def import_model(
     print(artifact.version)
 
 
+def reach_broker(settings: Settings) -> None:
+    """Before an alias is moved: raise Unavailable or Refused where no worker would hear of it."""
+    from stream.engine.reach import reach
+
+    asyncio.run(reach(settings))
+
+
 def announce(settings: Settings, alias: Alias) -> None:
     """Tell every worker which version `alias` names now."""
     import confluent_kafka as kafka
 
     from stream.engine.clients import librdkafka_options
-    from stream.engine.reach import reach
 
-    asyncio.run(reach(settings))
+    reach_broker(settings)
     with registry_of(settings) as registry:
         version, sha256 = registry.current(alias)
     event = ModelChanged(
@@ -222,4 +235,6 @@ def registry_of(settings: Settings) -> Iterator[Registry]:
     except ArtifactError as error:
         raise Refused(str(error)) from None
     except ConnectionError as error:
+        if isinstance(error.__cause__, psycopg.Error):
+            raise explained(error.__cause__) from None
         raise Unavailable(str(error)) from None

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
+from stream.cli.times import utc_span
 from stream.errors import Refused, Unavailable
 from stream.settings import Settings, read_settings
 
@@ -40,6 +40,8 @@ def verify(
 ) -> None:
     """Make every stored signal again from its recorded inputs; exit code 0 only if all are equal.
 
+    The market's panes, which signals read, are made again from the pane ends, too.
+
     Signals that another code revision or platform made, and that differ here, are named as such:
     exit code 4.
 
@@ -55,7 +57,7 @@ def verify(
         report = look_ahead_stored(read_settings(), seed)
         show = _show_look_ahead
     else:
-        chosen = Chosen(utc_micros(since), utc_micros(until), symbol)
+        chosen = Chosen(*utc_span(since, until), symbol)
         report = verify_stored(read_settings(), chosen, jobs)
         show = _show
     print(json.dumps(report)) if as_json else show(report)
@@ -112,6 +114,7 @@ def verify_stored(settings: Settings, chosen: Any, jobs: int | None = None) -> d
         "proven": found.proven,
         "wrong": found.wrong,
         **{kind: found.counts[kind] for kind in KINDS},
+        "market": {kind: found.market[kind] for kind in KINDS},
         "inputs": found.inputs,
         "accounts": msgspec.to_builtins(found.accounts),
         "roles": msgspec.to_builtins(found.roles),
@@ -144,11 +147,11 @@ def _ask_broker(settings: Settings, history: Any, found: Any) -> str | None:
 def _show(report: dict[str, Any]) -> None:
     made_elsewhere = "live was another build's" if not report["wrong"] else "live is NOT replay"
     table = Table(title="live = replay" if report["proven"] else made_elsewhere)
-    for column in ("signals", "count"):
+    for column in ("", "signals", "market panes"):
         table.add_column(column)
     for kind in KINDS:
-        table.add_row(kind, f"{report[kind]:,}")
-    table.add_row("inputs replayed", f"{report['inputs']:,}")
+        table.add_row(kind, f"{report[kind]:,}", f"{report['market'][kind]:,}")
+    table.add_row("inputs replayed", f"{report['inputs']:,}", "")
     console = Console()
     console.print(table)
     _show_rows(console, "where the inputs went", report["accounts"])

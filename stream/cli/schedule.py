@@ -28,7 +28,9 @@ def schedule(
     drift: Annotated[str | None, _cron("look for drift; a FAIL retrains")] = None,
     outcomes: Annotated[str | None, _cron("label matured signals")] = None,
     served: Annotated[str | None, _cron("compare training rows with served ones")] = None,
+    compare: Annotated[str | None, _cron("compare the challenger with the champion")] = None,
     promote: Annotated[bool, typer.Option(help="Retrain with --promote.")] = False,
+    auto_promote: Annotated[bool, typer.Option(help="Compare with --auto-promote.")] = False,
     cool_down: Annotated[
         float, typer.Option(min=0.0, help="Hours from one retrain to one that drift calls for.")
     ] = 24.0,
@@ -40,13 +42,22 @@ def schedule(
 
     Example: tapewire schedule --outcomes "*/15 * * * *" --drift "0 22 * * mon-fri" --promote
     """
-    times = {"retrain": retrain, "drift": drift, "outcomes": outcomes, "served": served}
+    times = {
+        "retrain": retrain,
+        "drift": drift,
+        "outcomes": outcomes,
+        "served": served,
+        "compare": compare,
+    }
     triggers = {job: _trigger(job, at) for job, at in times.items() if at is not None}
     if not triggers:
         raise Refused(f"expected one of --{', --'.join(times)}, got none")
     settings = read_settings()
     log_to_stderr(settings.log_level)
-    more = {"retrain": ["--promote"] if promote else []}
+    more = {
+        "retrain": ["--promote"] if promote else [],
+        "compare": ["--if-any", *(["--auto-promote"] if auto_promote else [])],
+    }
     commands = {job: [sys.executable, "-m", "stream.cli", job, *more.get(job, [])] for job in times}
     if settings.metrics_port:
         metrics.serve(settings.metrics_port + len(ROLES))

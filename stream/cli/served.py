@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
+from stream.cli.times import utc_span
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def served(
     from training.history import open_history
     from training.served import compare_stored
 
+    span = utc_span(since, until)
     with (
         stored_database(read_settings()) as (dsn, schema),
         open_history(dsn, schema) as history,
@@ -47,8 +48,7 @@ def served(
         total = max(1, history.n_events())
         found = compare_stored(
             history,
-            utc_micros(since),
-            utc_micros(until),
+            *span,
             lambda n: progress(f"replaying {n:,} of {total:,} events", min(1.0, n / total)),
         )
     if as_json:

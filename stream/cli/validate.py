@@ -18,7 +18,7 @@ from stream.cli.last_demo import stored
 from stream.cli.learn import AcceptOption, GatesOption, ModelRefused, gates_of
 from stream.cli.progress import step_progress
 from stream.cli.run import JsonFlag
-from stream.cli.times import utc_micros
+from stream.cli.times import utc_span
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def validate(
         datetime | None, typer.Option(help="First as_of, UTC; default: where its training ended.")
     ] = None,
     until: Annotated[datetime | None, typer.Option(help="as_of to stop before, UTC.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     gates: GatesOption = None,
     accept: AcceptOption = None,
     report: ReportOption = None,
@@ -52,6 +52,7 @@ def validate(
         if report is not None:
             from training.report import html_report
 
+    since_us, until_us = utc_span(since, until)
     with stored(read_settings()) as settings:
         try:
             with step_progress("validate") as progress:
@@ -60,8 +61,8 @@ def validate(
                     settings.namespace,
                     version,
                     policy_of(settings),
-                    since_us=utc_micros(since),
-                    until_us=utc_micros(until),
+                    since_us=since_us,
+                    until_us=until_us,
                     seed=seed,
                     gates=gates_of(gates),
                     accepted=accept,

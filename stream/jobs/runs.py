@@ -16,7 +16,10 @@ _END = """
 UPDATE job_runs SET ended_at = clock_timestamp(), exit_code = %s, last_line = %s WHERE id = %s
 """
 # A run that was cut off did not happen: it is made up for.
-_LAST_ENDED = "SELECT max(started_at) FROM job_runs WHERE job = %s AND ended_at IS NOT NULL"
+_LAST_ENDED = """
+SELECT started_at, exit_code FROM job_runs WHERE job = %s AND ended_at IS NOT NULL
+ORDER BY started_at DESC LIMIT 1
+"""
 _LAST_BEGUN = "SELECT max(started_at) FROM job_runs WHERE job = %s"
 _DRIFT = "SELECT says FROM drift_reports WHERE at >= %s ORDER BY at DESC LIMIT 1"
 
@@ -41,22 +44,20 @@ class Runs:
         """The run has ended; a negative code is the signal that ended it."""
         await self._row(_END, exit_code, last_line, run)
 
-    async def last_ended(self, job: str) -> datetime | None:
-        """When the newest run that came to its end was started."""
-        return await self._time(_LAST_ENDED, job)
+    async def last_ended(self, job: str) -> tuple[datetime, int] | None:
+        """When the newest run that came to its end was started, and its exit code."""
+        row = await self._row(_LAST_ENDED, job)
+        return (row[0], int(row[1])) if row else None
 
     async def last_begun(self, job: str) -> datetime | None:
         """When the newest run was started."""
-        return await self._time(_LAST_BEGUN, job)
+        (at,) = await self._row(_LAST_BEGUN, job)
+        return cast("datetime | None", at)
 
     async def drift_since(self, at: datetime) -> str | None:
         """What the newest drift report since `at` says; None where there is none."""
         row = await self._row(_DRIFT, at)
         return str(row[0]) if row else None
-
-    async def _time(self, query: str, job: str) -> datetime | None:
-        (at,) = await self._row(query, job)
-        return cast("datetime | None", at)
 
     async def _row(self, query: str, *given: Any) -> Any:
         try:

@@ -58,7 +58,11 @@ class Scheduler:
         for job, trigger in self._triggers.items():
             last = await insist(partial(self._runs.last_ended, job), "the database")
             now = datetime.now(UTC)
-            due = trigger.get_next_fire_time(None, now if last is None else last + _CLOCKS)
+            since = now
+            if last is not None:  # an alert of it must not end with the process that led
+                since = last[0] + _CLOCKS
+                metrics.JOB_EXIT_CODE.labels(job).set(last[1])
+            due = trigger.get_next_fire_time(None, since)
             scheduler.add_job(
                 self._start,
                 trigger,

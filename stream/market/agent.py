@@ -7,23 +7,20 @@ import asyncio
 from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.features.vector import FEATURE_SETS
-from stream.market.gathering import Gathering
+from stream.market.gathering import Gathering, deadline_after
 from stream.market.step import MarketStep
 from stream.settings import Settings
-
-_INTERVALS = 3  # past an end, and it goes out without the partitions that are missing
 
 
 async def run_market(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the role until `stop` or a signal."""
     rule = FEATURE_SETS[settings.feature_set].market
     replay = settings.mode == "replay"
-    deadline_us = _INTERVALS * (rule.interval_us or rule.gather_us)
 
     def make_step(partition: int) -> MarketStep:
         gathering = Gathering(
             settings.partitions,
-            deadline_us=None if replay else deadline_us,
+            deadline_us=deadline_after(rule, replay=replay),
             benchmark=settings.benchmark,
         )
         return MarketStep(gathering, settings.partitions, stamp_outputs=replay)

@@ -17,6 +17,14 @@ from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import MarketPane, PaneEnd, encode, micros
 from stream.features.crosssection import market_pane
+from stream.features.marketbook import MarketRule
+
+_INTERVALS = 3  # past an end, and it goes out without the partitions that are missing
+
+
+def deadline_after(rule: MarketRule, *, replay: bool) -> int | None:
+    """A Gathering's `deadline_us` under the rule of a feature set."""
+    return None if replay else _INTERVALS * (rule.interval_us or rule.gather_us)
 
 
 class Gathering:

@@ -43,6 +43,7 @@ def policy_of(settings: Settings) -> Policy:
         require_instruments=settings.require_instruments,
         rules_may_act=settings.rules_may_act,
         challenger_share=settings.challenger_share,
+        benchmark=settings.benchmark,
         news_waits_for_time=settings.mode == "replay",
     )
 

@@ -14,6 +14,7 @@ _ROOT = Path(__file__).parents[2]
 _CODE = (
     "stream/features",
     "stream/scoring",
+    "stream/market/gathering.py",
     "stream/events.py",
     "stream/engine/merge.py",
     "models",

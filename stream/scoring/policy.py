@@ -28,6 +28,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     require_instruments: bool
     rules_may_act: bool
     challenger_share: float = 0.0  # of the symbols
+    benchmark: str = ""  # as the market role has it, whose MarketPanes signals read
     news_waits_for_time: bool = (
         False  # a replay reads scores ahead of the tape: hold each until its time
     )

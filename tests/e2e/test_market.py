@@ -69,6 +69,9 @@ async def test_a_market_role_killed_at_work_leaves_every_feature_as_it_is_in_mem
     assert sum(features[place] is not None for features in served.values()) > len(served) // 2
     code, found = verified(environment(mine))
     assert (code, found["equal"]) == (0, len(rows)), found
+    n_panes = len(rows_of(mine, "SELECT 1 FROM market_panes", 1))
+    assert found["market"] | {"equal": 0} == dict.fromkeys(found["market"], 0), found
+    assert found["market"]["equal"] == n_panes
     told = [each for each in found["roles"] if each["role"] == "market"]
     assert sum(each["delivered"] for each in told) == len(
         rows_of(mine, "SELECT 1 FROM pane_ends", 1)

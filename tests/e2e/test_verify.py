@@ -92,7 +92,7 @@ def tampered(settings: Settings, statement: str, n_rows: int = 1) -> Iterator[No
     schema = settings.namespace
     with psycopg.connect(settings.database.get_secret_value(), autocommit=True) as connection:
         connection.execute(f"SET search_path = {schema}, public".encode())
-        tables = ("signals", "ticks", "sentiments", "positions")
+        tables = ("signals", "ticks", "sentiments", "positions", "market_panes")
         for table in tables:
             connection.execute(f"CREATE TEMP TABLE kept_{table} AS TABLE {table}".encode())
         assert connection.execute(statement.encode()).rowcount == n_rows
@@ -143,6 +143,11 @@ TAMPERING = {
         "UPDATE sentiments SET sketch = '' WHERE revision = 2 AND article_id = 'n0'",
         lambda found: found["different"] > 0,
     ),
+    "a market pane": (
+        "UPDATE market_panes SET n_symbols = n_symbols + 1 WHERE interval_end = '2024-03-05 15:05Z'"
+        ' AND "partition" = 1',
+        lambda found: found["market"]["different"] == 1,
+    ),
 }
 
 
@@ -151,6 +156,8 @@ def test_what_workers_stored_is_proven_and_every_tampering_is_found(stored: Sett
     assert (code, found["proven"]) == (0, True), found
     assert found["equal"] >= 28
     assert found["pending"] == 0
+    assert found["market"]["equal"] >= 6
+    assert sum(found["market"].values()) == found["market"]["equal"]
     by_topic = {each["topic"] for each in found["accounts"] if each["stored"]}
     assert by_topic == {"news", "ticks"}
 

@@ -58,8 +58,9 @@ def messages(
     """All records to the ends, one by one."""
     options = reading_options(settings, isolation=isolation)
     consumer = kafka.Consumer({**options, "fetch.wait.max.ms": 10})
-    partitions = range(settings.partitions)
-    consumer.assign([kafka.TopicPartition(settings.topic(topic), p, 0) for p in partitions])
+    name = settings.topic(topic)
+    partitions = consumer.list_topics(name, timeout=WAIT_S).topics[name].partitions
+    consumer.assign([kafka.TopicPartition(name, p, 0) for p in partitions])
     ended: set[int] = set()
     until = time.monotonic() + WAIT_S
     while len(ended) < len(partitions):

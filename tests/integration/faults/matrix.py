@@ -13,7 +13,7 @@ from tests.integration.faults.cluster import Cluster
 from tests.integration.faults.plugs import RolePlug, ServerPlug
 from tests.integration.faults.run import Pull
 
-ROLES = ("sentiment", "score", "archive")
+ROLES = ("sentiment", "score", "market", "archive")
 SERVERS = ("timescale", "valkey")
 _APART_S = (1.0, 3.0)
 

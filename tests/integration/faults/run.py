@@ -22,12 +22,14 @@ import psycopg
 
 from stream.engine.clients import reading_options
 from stream.engine.topics import create_topics
-from stream.events import Signal
+from stream.events import MarketPane, Signal
 from stream.settings import Settings
 from tests.e2e.servers import environment, verified
 from tests.integration.engine.log import how_far, messages, read
 from tests.integration.faults.plugs import children
 from tests.integration.faults.recorded import Sent, recorded
+from tests.integration.faults.sabotaged import HELD_S
+from training.proof import UNEQUAL
 
 TAPE = timedelta(minutes=20)
 PUBLISHED_S = 12.0
@@ -38,6 +40,8 @@ _TABLES = {
     "sentiment": "SELECT count(*) FROM sentiments",
     "panes": "SELECT count(*) FROM bars WHERE origin = 'pane'",
     "signals": "SELECT count(*) FROM signals",
+    "pane-ends": "SELECT count(*) FROM pane_ends",
+    "market": "SELECT count(*) FROM market_panes",
     "late-events": "SELECT count(*) FROM late_events",
     "dead-letters": "SELECT count(*) FROM dead_letters WHERE role <> 'archive'",
 }
@@ -51,8 +55,8 @@ class Outcome:
 
     lost: int  # inputs without a row or a dead letter, by `verify`'s accounts and by our count
     unarchived: int  # committed records of output topics without their row, or rows without one
-    twice: int  # signals that a read-committed subscriber saw more than once
-    unproven: int  # signals that `verify` found different, missing, extra or could not compare
+    twice: int  # signals and MarketPanes that a read-committed subscriber saw more than once
+    unproven: int  # of them, those `verify` found different, missing, extra or could not compare
     exit_code: int  # of `verify`
     recovery_s: float  # from the pull to the first signal committed after it
     twice_uncommitted: int  # signals that a reader of uncommitted records saw again
@@ -108,6 +112,8 @@ def run(
             "the roles read to the end",
             lambda: str({role: how_far(settings, role) for role in _READS}),
         )
+        if sabotage:
+            time.sleep(2 * HELD_S)  # where nothing was pulled, all that it holds comes
         _until(
             lambda: not unarchived(settings),
             "the archive has all outputs",
@@ -116,6 +122,7 @@ def run(
         recovery_s = watch.first_after(pulled) - pulled
     ids = _signal_ids(settings, "read_committed")
     seen = _signal_ids(settings, "read_uncommitted")
+    panes = _market_panes(settings)
     code, found = verified(env)
     read_by_topic: Counter[str] = Counter()
     for account in found["accounts"]:
@@ -129,8 +136,8 @@ def run(
     return Outcome(
         lost=lost,
         unarchived=unarchived(settings),
-        twice=len(ids) - len(set(ids)),
-        unproven=sum(found[kind] for kind in ("different", "missing", "extra", "pending")),
+        twice=len(ids) - len(set(ids)) + len(panes) - len(set(panes)),
+        unproven=sum(found[kind] + found["market"][kind] for kind in (*UNEQUAL, "pending")),
         exit_code=code,
         recovery_s=round(recovery_s, 1),
         twice_uncommitted=len(seen) - len(set(seen)),
@@ -223,7 +230,8 @@ def _publish(settings: Settings, stream: list[Sent], span_s: float) -> None:
 
 _READS = {
     "sentiment": ("news",),
-    "score": ("ticks", "sentiment"),
+    "score": ("ticks", "sentiment", "market"),
+    "market": ("pane-ends",),
     "archive": ("news", "ticks"),  # what comes out is counted
 }
 
@@ -269,6 +277,12 @@ def _signal_ids(settings: Settings, isolation: str) -> list[str]:
     return [
         msgspec.json.decode(value, type=Signal).signal_id for part in found for _, value in part
     ]
+
+
+def _market_panes(settings: Settings) -> list[tuple[int, datetime]]:
+    """Partition and end of every committed copy."""
+    logs = read(settings, "market").items()
+    return [(p, msgspec.json.decode(raw, type=MarketPane).end) for p, log in logs for _, raw in log]
 
 
 def _until(

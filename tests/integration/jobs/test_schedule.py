@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from apscheduler.triggers.cron import CronTrigger
 
+from stream import metrics
 from stream.archive.migrate import migrate
 from stream.jobs.runs import Runs
 from stream.jobs.scheduler import Scheduler
@@ -157,6 +158,22 @@ async def test_drift_that_fails_retrains_once_in_the_cool_down(timescale: str, s
     assert [job for job, *_ in found] == ["drift", "retrain", "drift"]
 
 
+async def test_a_new_leader_goes_on_with_what_the_last_run_said(
+    timescale: str, schema: str
+) -> None:
+    query(timescale, schema, "UPDATE job_runs SET exit_code = 1, started_at = now() RETURNING 1")
+    metrics.JOB_EXIT_CODE.clear()
+    runs = Runs(timescale, schema)
+    work = asyncio.create_task(Scheduler(runs, {}, {"drift": DAILY}, timedelta()).work())
+    told = lambda: [s.value for m in metrics.JOB_EXIT_CODE.collect() for s in m.samples]  # noqa: E731
+    try:
+        await asyncio.to_thread(until, told)
+        assert told() == [1]
+    finally:
+        work.cancel()
+        await asyncio.wait({work})
+
+
 def test_the_verb_runs_a_missed_job_and_ends_on_a_signal(timescale: str, schema: str) -> None:
     env = of(timescale, schema)
     words = ["schedule", "--served", "0 0 * * *"]
@@ -165,7 +182,7 @@ def test_the_verb_runs_a_missed_job_and_ends_on_a_signal(timescale: str, schema:
         ran = "SELECT exit_code, last_line FROM job_runs WHERE because = 'its time'"
         ((code, line),) = until(lambda: query(timescale, schema, f"{ran} AND ended_at IS NOT NULL"))
         assert code == 2
-        assert "expected policies of one tape, found 0" in line
+        assert "nothing was scored here yet: run tapewire worker" in line
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0

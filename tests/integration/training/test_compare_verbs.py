@@ -199,3 +199,4 @@ def test_without_a_challenger_the_command_says_what_to_do(mine: Settings) -> Non
     assert registry.rollback("challenger", "ann", "") is None
     with pytest.raises(Refused, match="tapewire models promote VERSION --alias challenger"):
         told(mine, "compare")
+    assert told(mine, "compare", "--auto-promote", "--if-any") == {"promoted": False}

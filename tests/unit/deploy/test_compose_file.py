@@ -8,7 +8,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from apscheduler.triggers.cron import CronTrigger
+from typer.main import get_command
 
+from stream.cli.app import app
 from stream.cli.role import ROLES
 from stream.settings import Settings
 
@@ -57,7 +60,7 @@ def test_every_role_is_a_service_that_waits_for_its_servers_and_its_tables():
     assert services()["migrate"]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", ["kafka", "timescale", "valkey", "migrate", *ROLES])
+@pytest.mark.parametrize("name", ["kafka", "timescale", "valkey", "migrate", "schedule", *ROLES])
 def test_service_is_pinned_and_not_root_and_restarts_and_checks_its_health(name):
     service = services()[name]
     assert PINNED.fullmatch(service["image"])
@@ -67,6 +70,20 @@ def test_service_is_pinned_and_not_root_and_restarts_and_checks_its_health(name)
         assert service["healthcheck"]["test"]
     for port in service.get("ports", ()):
         assert port["host_ip"] == "127.0.0.1"
+
+
+def test_the_scheduler_has_what_learns_and_times_that_its_verb_takes():
+    service = services()["schedule"]
+    assert service["build"]["args"] == {"EXTRAS": "[train]"}
+    assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    verb, *options = service["command"]
+    given = get_command(app).commands[verb].make_context(verb, options).params
+    times = {job: at for job, at in given.items() if isinstance(at, str)}
+    assert times.keys() == {"retrain", "drift", "outcomes", "served", "compare"}
+    for at in times.values():
+        CronTrigger.from_crontab(at)
+    assert not given["promote"]
+    assert not given["auto_promote"]
 
 
 def test_roles_get_settings_that_exist_and_no_secret_is_written_here():

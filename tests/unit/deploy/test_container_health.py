@@ -10,6 +10,7 @@ import prometheus_client
 import pytest
 
 from stream import metrics
+from stream.cli.role import ROLES
 
 HEALTHY = Path(__file__).parents[3] / "deploy" / "healthy.py"
 
@@ -30,7 +31,7 @@ def port():
         thread.join()
 
 
-@pytest.mark.parametrize("role_number", [0, 3])
+@pytest.mark.parametrize("role_number", [0, 3, len(ROLES)])
 def test_role_that_serves_its_metrics_is_healthy(port, role_number):
     assert health(port - role_number) == 0
 

@@ -34,7 +34,7 @@ def test_drift_retrains_when_it_fails_and_the_cool_down_has_passed(says, last, r
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "expected one of --retrain, --drift, --outcomes, --served, got none"),
+        ((), "expected one of --retrain, --drift, --outcomes, --served, --compare, got none"),
         (("--drift", "hourly"), "--drift 'hourly': expected five cron fields"),
         (("--drift", "61 * * * *"), "--drift '61 * * * *': expected five cron fields"),
         (("--retrain", "0 3 * * 1-5"), "expected weekdays by name, mon to sun, got 1-5"),
