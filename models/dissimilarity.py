@@ -15,10 +15,10 @@ import numpy as np
 
 from models.artifact import ArtifactError, Prototypes, Reference
 from models.linear import Floats
+from models.row import Row
 
 _MOST = 3.0  # standard values are cut here: one wild value is a matter of ranges
 _TENTHS = 2.563  # standard deviations between the first and the last tenth of a normal
-_NAN = float("nan")
 
 
 class Dissimilarity:
@@ -43,10 +43,9 @@ class Dissimilarity:
         self._double = 2.0 * points
         self._mean, self.limit = prototypes.mean_distance, prototypes.limit
 
-    def row(self, features: Sequence[float | None]) -> float:
-        """The index of one vector; None counts as the centre."""
-        x = np.array([_NAN if value is None else value for value in features])
-        at = self._standard.many(x) @ self._whitening
+    def row(self, row: Row) -> float:
+        """The index of one vector; a missing value counts as the centre."""
+        at = self._standard.many(row.values) @ self._whitening
         nearest = float((self._squares - self._double @ at).min() + at @ at)
         out: float = max(nearest, 0.0) ** 0.5 / self._mean
         return out

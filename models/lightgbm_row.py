@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import struct
 import sys
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from weakref import finalize
@@ -18,10 +16,10 @@ import numpy as np
 
 from models.artifact import ArtifactError
 from models.linear import Floats
+from models.row import Row
 
 _RAW_SCORE = 1
 _FLOAT64 = 1
-_NAN = float("nan")
 _LIBRARY = {"win32": "lib_lightgbm.dll", "darwin": "lib_lightgbm.dylib"}
 
 
@@ -62,21 +60,14 @@ class RowModel:
         )  # fmt: skip
         # Finalizers run newest first, so the configuration goes before the model it points to.
         finalize(self, lib.LGBM_FastConfigFree, config)
-        self._row = (ctypes.c_double * n_features)()
-        self._fill = struct.Struct(f"{n_features}d").pack_into
+        self._config = config
         self._out = (ctypes.c_double * n_outputs)()
+        self._into = ctypes.byref(ctypes.c_int64()), ctypes.byref(self._out)
         self._predict = lib.LGBM_BoosterPredictForMatSingleRowFast
-        self._arguments = (
-            config,
-            ctypes.byref(self._row),
-            ctypes.byref(ctypes.c_int64()),
-            ctypes.byref(self._out),
-        )
 
-    def raw(self, features: Sequence[float | None]) -> list[float]:
-        """Raw scores, bit-equal to `Booster.predict(raw_score=True)`; None counts as missing."""
-        self._fill(self._row, 0, *[_NAN if value is None else value for value in features])
-        _check(self._predict(*self._arguments))
+    def raw(self, row: Row) -> list[float]:
+        """Raw scores, bit-equal to `Booster.predict(raw_score=True)`."""
+        _check(self._predict(self._config, row.pointer, *self._into))
         return self._out[:]
 
     def many(self, x: Floats) -> Floats:

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.artifact import ArtifactError
+from models.row import Row
 
 Floats = npt.NDArray[np.float64]
 
 N_KNOTS = 33  # quantiles of each feature
-_NAN = float("nan")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +49,12 @@ class Ranker:
             self._knots[i, :n], self._levels[i, :n] = corners
             self._widths[i, : n - 1], self._rises[i, : n - 1] = map(np.diff, corners)
             self._low[i], self._high[i] = corners[0][0], corners[0][-1]
-        self._across = np.ascontiguousarray(self._knots.T)  # one row is counted faster this way
+        self._above = np.ascontiguousarray(self._knots.T[1:])  # one row is counted faster this way
 
     def row(self, x: Floats) -> Floats:
         """(f,) values to (f,) ranks."""
         inside = np.minimum(np.maximum(x, self._low), self._high)
-        at = (self._across <= inside).sum(axis=0) - 1
-        at[np.isnan(x)] = 0
+        at = (self._above <= inside).sum(axis=0)
         return self._between(self._begins + at, inside)
 
     def many(self, x: Floats) -> Floats:
@@ -107,10 +106,10 @@ class LinearModel:
         self.coefficients = np.array(line.coefficients)
         self.intercepts = np.array(line.intercepts)
 
-    def raw(self, features: Sequence[float | None]) -> list[float]:
-        """Raw scores of one vector; None counts as missing."""
-        x = np.array([_NAN if value is None else value for value in features])
-        out: list[float] = (self.coefficients @ self.ranker.row(x) + self.intercepts).tolist()
+    def raw(self, row: Row) -> list[float]:
+        """Raw scores of one vector."""
+        ranks = self.ranker.row(row.values)
+        out: list[float] = (self.coefficients @ ranks + self.intercepts).tolist()
         return out
 
     def many(self, x: Floats) -> Floats:

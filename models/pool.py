@@ -15,14 +15,15 @@ import numpy as np
 from models.artifact import ArtifactError, Member
 from models.lightgbm_row import RowModel
 from models.linear import Floats, LinearModel
+from models.row import Row
 
 LEAST_P = 1e-6  # of a member that gives probabilities
 
 
 class Model(Protocol):
-    """What a member's text becomes. NaN and None are missing."""
+    """What a member's text becomes. NaN is missing."""
 
-    def raw(self, features: Sequence[float | None]) -> list[float]:
+    def raw(self, row: Row) -> list[float]:
         """One vector to its outputs."""
 
     def many(self, x: Floats) -> Floats:
@@ -63,11 +64,11 @@ class Pool:
         ]
         self._zeros = [0.0] * n_outputs
 
-    def raw(self, features: Sequence[float | None]) -> list[float]:
+    def raw(self, row: Row) -> list[float]:
         """The pooled raw scores of one vector."""
         total = self._zeros
         for model, weight, bias, is_probability in self._parts:
-            scores = model.raw(features)
+            scores = model.raw(row)
             if is_probability:
                 scores = [log(max(p, LEAST_P)) for p in scores]
             total = [

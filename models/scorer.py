@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from models.artifact import CLASSES, Artifact, ArtifactError, Curve, Reference
 from models.dissimilarity import Dissimilarity
 from models.pool import Pool
+from models.row import Row
 
 # A feature is out of range beyond its 0.1 % and 99.9 % quantiles, widened by their distance; a
 # vector is unlike the training data when more than this share of its features is.
@@ -80,6 +81,7 @@ class ArtifactScorer:
         self.threshold = artifact.threshold
         self.trained_until_us: int | None = artifact.trained_until_us
         self.sentiment_model = artifact.sentiment_model
+        self._row = Row(n)
         self._direction = Pool(direction, n, len(CLASSES))
         self._return = Pool(expected, n, 1) if expected else None
         self._unit = artifact.unit
@@ -96,15 +98,13 @@ class ArtifactScorer:
 
     def score(self, features: Sequence[float | None]) -> Score:
         """Calibrated probabilities and expected return in basis points; 20 to 100 us."""
-        calibration = self._calibration
-        probabilities = calibrated(
-            self._direction.raw(features), calibration.scale, calibration.offsets
-        )
+        calibration, row = self._calibration, self._row.fill(features)
+        probabilities = calibrated(self._direction.raw(row), calibration.scale, calibration.offsets)
         if calibration.isotonic is not None:
             probabilities = stepped(probabilities, calibration.isotonic)
         bps = None
         if self._return is not None:
-            raw = self._return.raw(features)[0]
+            raw = self._return.raw(row)[0]
             bps = calibration.return_scale * raw + calibration.return_offset
             if self._unit is not None:
                 bps *= self._unit.bps(features[self._unit_at])
@@ -122,7 +122,7 @@ class ArtifactScorer:
         if n_out > self._most_out:
             return True
         index = self._dissimilarity
-        return index is not None and index.row(features) > index.limit
+        return index is not None and index.row(self._row.fill(features)) > index.limit
 
 
 def calibrated(

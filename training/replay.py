@@ -10,7 +10,7 @@ import msgspec
 from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import SentimentScored
-from stream.scoring.due import Due
+from stream.scoring.due import Due, DueAt, due_at, row_at
 from stream.scoring.policy import Policy
 from stream.scoring.state import PartitionState
 from training.label_rules import label_rule
@@ -59,7 +59,7 @@ def replay_apart(
     samples = Samples(policy.features, policy.staleness_s)
     tapes = Tapes(policy)
     until = 0
-    replayed = steps(partitions, policy, sentiment_model, samples.counts)
+    replayed = steps(partitions, policy, sentiment_model, samples.counts, row_at)
     for n, (state, event, due) in enumerate(replayed, start=1):
         if n % 10_000 == 0:
             applied(n)
@@ -78,6 +78,7 @@ def steps(
     policy: Policy,
     sentiment_model: str | None,
     counts: Counter[str],
+    due_at: DueAt = due_at,
 ) -> Iterator[tuple[PartitionState, msgspec.Struct | None, list[Due]]]:
     """Of each stored event: its partition's state after it, itself if it was applied, what was due.
 
@@ -86,7 +87,7 @@ def steps(
     """
     policy = msgspec.structs.replace(policy, score_every_tick=False)
     for partition, events in partitions:
-        state = PartitionState(partition, policy)
+        state = PartitionState(partition, policy, due_at=due_at)
         foreign: set[tuple[str, str, int]] = set()  # symbol, article, revision: they make no row
         for event, offset, at_us in events:
             if type(event) is SentimentScored and _is_foreign(event, sentiment_model):

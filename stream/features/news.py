@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from math import log1p
+from math import fsum, log1p
 
 from msgspec import Struct
+
+from stream.features.spans import Spans
 
 FOREIGN_SHARE = 0.2  # of the news window scored by another sentiment model: abstain above
 DEFAULT_CREDIBILITY = 0.5
@@ -67,10 +69,11 @@ def credibility(source: str) -> float:
     return CREDIBILITY.get(source.lower(), DEFAULT_CREDIBILITY)
 
 
-class NewsColumns:
+class NewsColumns(Spans):
     """Columns over items in order of availability, oldest first."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.times: list[int] = []
         self.ids: list[str] = []
         self.polarities: list[float] = []
@@ -95,3 +98,9 @@ class NewsColumns:
         self.novelties.insert(index, novelty)
         self.credibilities.insert(index, credibility(item.source))
         self.lengths.insert(index, log1p(item.n_chars))
+        self.changed()
+
+    def tone(self, low: int, high: int) -> float | None:
+        """Mean polarity of [low:high], weighted by relevance; None where there is none of it."""
+        weight = fsum(self.weights[low:high])
+        return fsum(self.weighted[low:high]) / weight if weight > 0.0 else None

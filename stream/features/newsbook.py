@@ -6,8 +6,7 @@ then. A retraction is a revision that counts as nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
+from collections.abc import Mapping
 
 from stream.features.news import NewsItem
 from stream.features.stories import Stories
@@ -25,7 +24,6 @@ class NewsBook:
         self._settled = Stories(reach_us)
         self._settled_at = 0  # from this cut on, `_settled` is what counts
         self._earlier: tuple[int, Stories] | None = None  # a cut before that, and what counted
-        self._models: tuple[int, int, dict[str, int]] | None = None
 
     def newest_revision(self, article_id: str) -> int:
         """Highest revision known; 0 where there is none."""
@@ -44,7 +42,7 @@ class NewsBook:
             self._settled_at = max(self._settled_at, item.available_at)
         if self._oldest is None or item.available_at < self._oldest:
             self._oldest = item.available_at
-        self._earlier = self._models = None
+        self._earlier = None
 
     def forget(self, until: int) -> set[str]:
         """Drop revisions available at or before `until`; returns the ids of changed articles."""
@@ -63,7 +61,7 @@ class NewsBook:
                 del self.revisions[article_id]
         self._settled.forget(until)
         self._note_times()
-        self._earlier = self._models = None
+        self._earlier = None
         return changed
 
     def restore(self, revisions: dict[str, list[NewsItem]]) -> None:
@@ -73,7 +71,7 @@ class NewsBook:
         items = (item for item in newest if item.status != "retracted")
         self._settled = Stories(self._reach_us, items)
         self._note_times()
-        self._earlier = self._models = None
+        self._earlier = None
 
     def at(self, cut: int) -> Stories:
         """The items that count at `cut`; those that come later may stand behind them."""
@@ -94,16 +92,10 @@ class NewsBook:
             found.insert(item)
         return found
 
-    def models(self, after: int, cut: int) -> dict[str, int]:
+    def models(self, after: int, cut: int) -> Mapping[str, int]:
         """Items by sentiment model in (after, cut], re-prints too."""
         stories = self.at(cut)
-        low, high = (bisect_right(stories.times, end) for end in (after, cut))
-        if stories is not self._settled:
-            return dict(Counter(item.model for item in stories.items[low:high]))
-        if self._models is None or self._models[:2] != (low, high):
-            found = Counter(item.model for item in stories.items[low:high])
-            self._models = (low, high, dict(found))
-        return dict(self._models[2])
+        return stories.once(Stories.models, *stories.between(after, cut))
 
     def _note_times(self) -> None:
         every = self.revisions.values()

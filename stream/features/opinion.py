@@ -5,11 +5,11 @@ They see the items that are no re-prints; only `source_count` and `news_reprinte
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from math import fsum, sqrt
 
 from stream.features.groups import Feature, Group, Values
+from stream.features.news import NewsColumns
+from stream.features.stories import Stories
 from stream.features.view import View, Window
 
 NO_ITEM = "no new item in the window"
@@ -95,25 +95,15 @@ def texture(window: Window, longest: Window) -> Group:
         if view.news_lows[longest] < high:
             age = (view.cut - news.times[high - 1]) / 3.6e9
         told = view.told
-        span = slice(*(bisect_right(told.times, end) for end in (view.cut - window.us, view.cut)))
-        tellers = told.items[span]
-        sources = float(len({item.source for item in tellers}))
-        n = high - low
-        reprinted = 1.0 - n / len(tellers) if tellers else None
+        span = told.between(view.cut - window.us, view.cut)
+        sources = float(told.once(Stories.n_sources, *span))
+        n, n_told = high - low, span[1] - span[0]
+        reprinted = 1.0 - n / n_told if n_told else None
         if n == 0:
             return [None, None, 0.0, age, None, sources, reprinted, None, None]
-        weights = news.weights[low:high]
-        return [
-            _dispersion(news.polarities[low:high], weights, view.sentiments[window]),
-            fsum(news.negatives[low:high]) / n,
-            fsum(news.novelties[low:high]),
-            age,
-            fsum(news.credibilities[low:high]) / n,
-            sources,
-            reprinted,
-            fsum(news.lengths[low:high]) / n,
-            _after_close(view, low),
-        ]
+        dispersion, negative, novel, credible, length = news.once(_texture, low, high)
+        outside = _after_close(view, low)
+        return [dispersion, negative, novel, age, credible, sources, reprinted, length, outside]
 
     w = window.name
     return Group(
@@ -163,12 +153,24 @@ def with_returns(*pairs: tuple[Window, Window]) -> Group:
     )
 
 
-def _dispersion(
-    polarities: Sequence[float], weights: Sequence[float], mean: float | None
-) -> float | None:
-    """Standard deviation weighted by relevance."""
-    if mean is None or len(polarities) < 2:
+def _texture(news: NewsColumns, low: int, high: int) -> Values:
+    """Dispersion, mean P(negative), summed novelty, mean credibility and length of some items."""
+    n = high - low
+    return [
+        _dispersion(news, low, high),
+        fsum(news.negatives[low:high]) / n,
+        fsum(news.novelties[low:high]),
+        fsum(news.credibilities[low:high]) / n,
+        fsum(news.lengths[low:high]) / n,
+    ]
+
+
+def _dispersion(news: NewsColumns, low: int, high: int) -> float | None:
+    """Standard deviation of the polarity weighted by relevance."""
+    mean = news.once(NewsColumns.tone, low, high)
+    if mean is None or high - low < 2:
         return None
+    polarities, weights = news.polarities[low:high], news.weights[low:high]
     squares = [
         weight * (polarity - mean) ** 2
         for weight, polarity in zip(weights, polarities, strict=True)

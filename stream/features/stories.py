@@ -10,13 +10,15 @@ article is a re-print, the article that comes after the headline is not.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
 from stream.events import SKETCH_FACTS, SKETCH_WORDS
 from stream.features.news import NewsColumns, NewsItem
 from stream.features.overlaps import Overlaps
+from stream.features.spans import Spans
 
 REPRINT = 0.9  # told before from this share on; chosen on data: tests/bench/bench_novelty.py
 KINSHIP = 0.25  # less was not told at all: headlines about one company share that much
@@ -92,7 +94,7 @@ class Story(NamedTuple):
     nearest: str | None
 
 
-class Stories:
+class Stories(Spans):
     """Items in order of availability, then id, each with its story.
 
     An item is compared with those that were available in the `reach_us` before it and come earlier
@@ -100,6 +102,7 @@ class Stories:
     """
 
     def __init__(self, reach_us: int, items: Iterable[NewsItem] = ()) -> None:
+        super().__init__()
         self.items = sorted(items, key=_order)
         self.times = [item.available_at for item in self.items]
         self.stories: list[Story] = []
@@ -128,6 +131,7 @@ class Stories:
         self.times.insert(at, item.available_at)
         self._texts.insert(at, text_of(item.sketch))
         self.stories.insert(at, self._compared(at))
+        self.changed()
         if self._retell(at):
             self._news = None
         elif self._news is not None:
@@ -144,6 +148,7 @@ class Stories:
             if story.nearest == item.article_id or story.first == gone:
                 self.stories[i] = self._compared(i)
         self._news = None
+        self.changed()
 
     def forget(self, until: int) -> None:
         """Drop the items available at or before `until`, which no window reaches any more."""
@@ -151,6 +156,24 @@ class Stories:
         for column in (self.items, self.times, self._texts, self.stories):
             del column[:low]
         self._news = None
+        self.changed()
+
+    def between(self, after: int, cut: int) -> tuple[int, int]:
+        """The span of the items available in (after, cut]."""
+        high = bisect_right(self.times, cut)
+        return bisect_right(self.times, after, 0, high), high
+
+    def ids(self, low: int, high: int) -> tuple[str, ...]:
+        """Of [low:high], newest first."""
+        return tuple([item.article_id for item in reversed(self.items[low:high])])
+
+    def models(self, low: int, high: int) -> Mapping[str, int]:
+        """Items of [low:high] by sentiment model."""
+        return dict(Counter([item.model for item in self.items[low:high]]))
+
+    def n_sources(self, low: int, high: int) -> int:
+        """Different sources of [low:high]."""
+        return len({item.source for item in self.items[low:high]})
 
     def until(self, cut: int) -> Stories:
         """The items available at `cut` with their stories, to be changed on their own."""

@@ -19,6 +19,7 @@ from stream.features.marketbook import MarketView
 from stream.features.news import NewsItem
 from stream.features.newsbook import NewsBook
 from stream.features.panes import Pane
+from stream.features.stories import Stories
 from stream.features.tape import SLACK_US, Tape
 from stream.features.vector import FeatureSet
 from stream.features.view import View
@@ -138,6 +139,17 @@ class SymbolState:
         sessions as known at `cut`, news with available_at <= cut, actions with ex_at <= cut, and
         what is told of the market.
         """
+        return self._compute(self.feature_set, cut, include_open, market)
+
+    def told(self, cut: int) -> tuple[float | None, ...]:
+        """What the market compares at `cut`: the move, then the ranked values."""
+        features = self.feature_set.told
+        values = self._compute(features, cut, include_open=False, market=None)
+        return tuple([values[place] for place in features.compared])
+
+    def _compute(
+        self, features: FeatureSet, cut: int, include_open: bool, market: MarketView | None
+    ) -> tuple[float | None, ...]:
         tape = self._tape
         taken = tape.take(cut, include_open=include_open)
         try:
@@ -152,17 +164,15 @@ class SymbolState:
                 self._news.at(cut),
                 market,
             )
-            return self.feature_set.compute(view)
+            return features.compute(view)
         finally:
             tape.give_back(taken)
 
     def evidence(self, cut: int) -> tuple[str, ...]:
         """Ids of the news of the feature set's evidence window, newest first, at most 20."""
         known = self._news.at(cut)
-        after = cut - self.feature_set.evidence_window.us
-        low, high = (bisect_right(known.times, end) for end in (after, cut))
-        found = known.items[max(low, high - MAX_EVIDENCE) : high]
-        return tuple(item.article_id for item in reversed(found))
+        low, high = known.between(cut - self.feature_set.evidence_window.us, cut)
+        return known.once(Stories.ids, max(low, high - MAX_EVIDENCE), high)
 
     def last_news_at(self, cut: int) -> int | None:
         """available_at of the newest item at `cut` inside the longest news window."""
@@ -182,7 +192,7 @@ class SymbolState:
         low = 0 if window is None else bisect_right(ends, cut - window)
         return bisect_right(ends, cut) - low >= self.feature_set.warmup_panes
 
-    def models_in_window(self, cut: int) -> dict[str, int]:
+    def models_in_window(self, cut: int) -> Mapping[str, int]:
         """Items by sentiment model, in the longest news window."""
         return self._news.models(cut - self.feature_set.news_window.us, cut)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -48,6 +48,18 @@ class FeatureSet:
         return frozenset(
             feature.name for group in self.groups if group.reads_news for feature in group.features
         )
+
+    @cached_property
+    def compared(self) -> tuple[int, ...]:
+        """Places of what the market compares: the rule's `move`, then its `ranked`."""
+        return tuple(map(self.names.index, (self.market.move, *self.market.ranked)))
+
+    @cached_property
+    def told(self) -> FeatureSet:
+        """Only the groups that hold what the market compares; they see nothing of the market."""
+        wanted = {self.names[place] for place in self.compared}
+        groups = [g for g in self.groups if wanted & {feature.name for feature in g.features}]
+        return replace(self, groups=tuple(groups))
 
     def compute(self, view: View) -> tuple[float | None, ...]:
         """The values, in the order of `names`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
-from math import fsum, log
+from math import log
 from typing import TYPE_CHECKING
 
 from stream.features.news import NewsColumns
@@ -121,12 +121,7 @@ class Sentiments(dict[Window, "float | None"]):
 
     def __missing__(self, window: Window) -> float | None:
         low, high = self.lows[window], self.lows.high
-        value = None
-        if low < high:
-            weight = fsum(self.news.weights[low:high])
-            if weight > 0.0:
-                value = fsum(self.news.weighted[low:high]) / weight
-        self[window] = value
+        self[window] = value = self.news.once(NewsColumns.tone, low, high) if low < high else None
         return value
 
 

@@ -1,8 +1,9 @@
-"""What is due to be scored: one symbol at one cut. Pure."""
+"""What is due: one symbol at one cut, to be scored or to train on. Pure."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from stream.events import TriggerKind
 from stream.features.marketbook import MarketView
@@ -25,7 +26,23 @@ class Due(NamedTuple):
     last_tick_at: int | None
     last_news_at: int | None
     warm: bool
-    sentiment_models: dict[str, int]
+    sentiment_models: Mapping[str, int]
+
+
+class DueAt(Protocol):
+    """What a symbol's state gives at `cut`; with `live` the open pane too."""
+
+    def __call__(
+        self,
+        state: SymbolState,
+        trigger: TriggerKind,
+        ref: str,
+        as_of: int,
+        cut: int,
+        *,
+        live: bool,
+        market: MarketView | None = None,
+    ) -> Due: ...
 
 
 def due_at(
@@ -38,7 +55,7 @@ def due_at(
     live: bool,
     market: MarketView | None = None,
 ) -> Due:
-    """What a symbol's state gives at `cut`; with `live` the open pane too."""
+    """All that a signal says."""
     return Due(
         symbol=state.symbol,
         trigger=trigger,
@@ -54,4 +71,34 @@ def due_at(
         last_news_at=state.last_news_at(cut),
         warm=state.warm(cut),
         sentiment_models=state.models_in_window(cut),
+    )
+
+
+def row_at(
+    state: SymbolState,
+    trigger: TriggerKind,
+    ref: str,
+    as_of: int,
+    cut: int,
+    *,
+    live: bool,
+    market: MarketView | None = None,
+) -> Due:
+    """What training takes: nothing of where news came from, and no vector of a warm-up."""
+    warm = state.warm(cut)
+    return Due(
+        symbol=state.symbol,
+        trigger=trigger,
+        trigger_ref=ref,
+        revision=1,
+        status="published",
+        as_of=as_of,
+        cut=cut,
+        vector=state.vector(cut, include_open=live, market=market) if warm else (),
+        price=state.last_price(),
+        evidence=(),
+        last_tick_at=state.last_tick_at(cut, include_open=live),
+        last_news_at=None,
+        warm=warm,
+        sentiment_models={},
     )

@@ -15,7 +15,7 @@ from stream.errors import Rejected
 from stream.events import SentimentScored, TriggerKind, micros
 from stream.features.panes import Pane
 from stream.features.symbol import NewsChange
-from stream.scoring.due import Due, due_at
+from stream.scoring.due import Due, DueAt
 from stream.scoring.held_news import HeldNews
 from stream.scoring.inputs import news_item
 from stream.scoring.market_dialogue import MarketDialogue
@@ -27,11 +27,17 @@ from stream.scoring.symbols import Symbols
 class EventTime:
     """`now` in microseconds. `closed` are panes that closed, with their symbols, in that order.
 
-    waits : see `stream.scoring.state.PartitionState`.
+    waits, due_at : see `stream.scoring.state.PartitionState`.
     """
 
     def __init__(
-        self, policy: Policy, symbols: Symbols, market: MarketDialogue, *, waits: bool
+        self,
+        policy: Policy,
+        symbols: Symbols,
+        market: MarketDialogue,
+        *,
+        waits: bool,
+        due_at: DueAt,
     ) -> None:
         self.policy = policy
         self.now = 0
@@ -41,6 +47,7 @@ class EventTime:
         self._symbols = symbols
         self._market = market
         self._waits = waits
+        self._due_at = due_at
 
     def advance(self, ts: int, kafka_us: int, name: str, due: list[Due]) -> None:
         """Go on to `ts`, unless it is past, and append what that makes due.
@@ -120,4 +127,4 @@ class EventTime:
         """A symbol to be scored; with `live` its open pane counts too."""
         market = self._market.view(symbol, trigger, as_of, cut)
         state = self._symbols.states[symbol]
-        return due_at(state, trigger, ref, as_of, cut, live=live, market=market)
+        return self._due_at(state, trigger, ref, as_of, cut, live=live, market=market)

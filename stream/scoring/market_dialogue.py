@@ -31,8 +31,7 @@ class MarketDialogue:
         self.ends: list[PaneEnd] = []
         self._partition = partition
         self._symbols = symbols
-        self._move = features.names.index(self.rule.move)
-        self._ranked = [features.names.index(name) for name in self.rule.ranked]
+        self._compared = features.compared
 
     def wait(self, event_time: int) -> None:
         """Raise NotYet where a MarketPane that counts by `event_time` has not come."""
@@ -44,8 +43,7 @@ class MarketDialogue:
         """Note that a pane closed; whether it is to be scored with a MarketPane to come."""
         end = self.rule.end_of(pane_end)
         if not self.intervals.trade(symbol, end):
-            vector = self._symbols.states[symbol].vector(end, include_open=False)
-            self._note_move(symbol, end, vector)
+            self._note_move(symbol, end, self._symbols.states[symbol].told(end)[0])
         known = max(self.known.through, self.intervals.known_end(event_time))
         if not self.rule.waits or pane_end <= known:
             return False
@@ -58,14 +56,16 @@ class MarketDialogue:
         Vectors that are due already are not computed twice.
         """
         for end, traded in self.intervals.take(event_time):
-            known = {one.symbol: one.vector for one in due if one.cut == end and _is_pane(one)}
+            known = {
+                one.symbol: [one.vector[place] for place in self._compared]
+                for one in due
+                if one.cut == end and one.trigger == "pane" and one.vector
+            }
             told = []
             for symbol in sorted(traded):
-                state = self._symbols.states[symbol]
-                vector = known.get(symbol) or state.vector(end, include_open=False)
-                move = self._note_move(symbol, end, vector)
-                values = tuple([vector[place] for place in self._ranked])
-                told.append(SymbolEnd(symbol, self._symbols.sector(symbol), move, values))
+                move, *values = known.get(symbol) or self._symbols.states[symbol].told(end)
+                self._note_move(symbol, end, move)
+                told.append(SymbolEnd(symbol, self._symbols.sector(symbol), move, tuple(values)))
             self.ends += pane_ends(self._partition, end, self.rule.ranked, told)
 
     def view(self, symbol: str, trigger: TriggerKind, as_of: int, cut: int) -> MarketView | None:
@@ -79,12 +79,10 @@ class MarketDialogue:
         state = self._symbols.states[symbol]
         return self.known.view(state, self._symbols.sector(symbol), oldest, known)
 
-    def _note_move(self, symbol: str, end: int, vector: tuple[float | None, ...]) -> float | None:
-        move = vector[self._move]
+    def _note_move(self, symbol: str, end: int, move: float | None) -> None:
         if move is not None:
             self._symbols.states[symbol].note_move(end, move)
             self._symbols.touched.add(symbol)
-        return move
 
     def meta(self) -> dict[str, Any]:
         """What a checkpoint keeps besides the slots of `known`."""
@@ -94,7 +92,3 @@ class MarketDialogue:
         """Take what `meta` gave, and the slots."""
         self.known.restore(int(meta["through"]), slots)
         self.intervals.restore(meta)
-
-
-def _is_pane(due: Due) -> bool:
-    return due.trigger == "pane"

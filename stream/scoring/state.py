@@ -22,7 +22,7 @@ from stream.events import (
 )
 from stream.features.panes import Pane
 from stream.features.vector import FeatureSet
-from stream.scoring.due import Due
+from stream.scoring.due import Due, DueAt, due_at
 from stream.scoring.event_time import EventTime
 from stream.scoring.inputs import ex_time, pane_of
 from stream.scoring.market_dialogue import MarketDialogue
@@ -40,6 +40,7 @@ class PartitionState:
     features : a variant of the policy's feature set, for experiments.
     waits : raise NotYet for a record that comes before a MarketPane that it must see: in a replay
         the tape runs faster than the market can answer.
+    due_at : what is made of a symbol that is due.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class PartitionState:
         features: FeatureSet | None = None,
         *,
         waits: bool = False,
+        due_at: DueAt = due_at,
     ) -> None:
         self.partition = partition
         self.policy = policy
@@ -57,7 +59,7 @@ class PartitionState:
         self._pane_us = self._features.pane_us
         self.symbols = Symbols(policy, self._features)
         self.market = MarketDialogue(partition, self._features, policy.lateness_us, self.symbols)
-        self._time = EventTime(policy, self.symbols, self.market, waits=waits)
+        self._time = EventTime(policy, self.symbols, self.market, waits=waits, due_at=due_at)
 
     @property
     def event_time(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.artifact import Artifact, Calibration, Member, Reference, to_bytes, with_version
 from models.lightgbm_row import RowModel
+from models.row import Row
 from models.scorer import ArtifactScorer
 from tests.bench.bench_retrain import table
 from training.learners.named import learner
@@ -31,9 +32,9 @@ def run(stack: dict[str, str]) -> dict[str, object]:
 
     fast = RowModel(one.model_to_string(), N_FEATURES, 1)
     slow = one.predict(x[:2_000], num_threads=1)
-    equal = all(fast.raw(row)[0] == value for row, value in zip(rows, slow, strict=True))
+    equal = all(fast.raw(Row.of(row))[0] == value for row, value in zip(rows, slow, strict=True))
     scorer = ArtifactScorer(artifact(one, three))
-    fast_us = median_us(fast.raw, rows)
+    fast_us = median_us(lambda row: fast.raw(Row.of(row)), rows)
     slow_us = median_us(
         lambda row: one.predict(np.array([row], dtype=float), num_threads=1), rows[:300]
     )

@@ -20,6 +20,7 @@ from models.artifact import (
     with_version,
 )
 from models.lightgbm_row import RowModel
+from models.row import Row
 from models.scorer import ArtifactScorer
 
 NAMES = ("a", "b", "c", "d")
@@ -96,8 +97,8 @@ def test_row_path_is_bit_equal_to_booster_predict(trained):
     slow = direction.predict(x, raw_score=True, num_threads=1)
     slow_return = expected.predict(x, num_threads=1)
     for row, three, one in zip(rows(x), slow, slow_return, strict=True):
-        assert fast.raw(row) == list(three)
-        assert fast_return.raw(row) == [one]
+        assert fast.raw(Row.of(row)) == list(three)
+        assert fast_return.raw(Row.of(row)) == [one]
 
 
 def test_uncalibrated_probabilities_equal_softmax_of_booster(trained):

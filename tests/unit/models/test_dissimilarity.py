@@ -10,6 +10,7 @@ import pytest
 
 from models.artifact import ArtifactError, Prototypes, from_bytes, sha256_of, to_bytes
 from models.dissimilarity import Dissimilarity
+from models.row import Row
 from models.scorer import ArtifactScorer
 from tests.unit.models.test_artifact_scorer import boosters, make_artifact, reference
 from training.prototypes import prototypes
@@ -43,9 +44,9 @@ def planted():
 
 def test_values_that_always_agree_and_now_differ_are_strange(index):
     row = planted()
-    assert index.row(row) > 1.2 * index.limit
+    assert index.row(Row.of(row)) > 1.2 * index.limit
     row[1] = 1.5
-    assert index.row(row) < index.limit
+    assert index.row(Row.of(row)) < index.limit
 
 
 def test_ranges_alone_do_not_see_it():
@@ -72,12 +73,12 @@ def test_later_rows_of_the_same_kind_are_not_strange(index):
 def test_one_row_and_many_agree_missing_values_included(index):
     x = make_rows(50, seed=2)
     x[0] = nan
-    rows = [index.row([None if np.isnan(v) else v for v in row]) for row in x]
+    rows = [index.row(Row.of([None if np.isnan(v) else v for v in row])) for row in x]
     assert rows == pytest.approx(list(index.many(x)), abs=1e-9)
 
 
 def test_huge_values_have_a_finite_index(index):
-    assert np.isfinite(index.row([1e308, -1e308] * (N // 2)))
+    assert np.isfinite(index.row(Row.of([1e308, -1e308] * (N // 2))))
 
 
 def test_index_is_the_distance_to_the_nearest_point_over_the_mean():
@@ -90,7 +91,7 @@ def test_index_is_the_distance_to_the_nearest_point_over_the_mean():
     row = [0.5, -1.0, 2.0]
     z = (np.array(row) - [r.quantiles["0.5"] for r in known]) / spread
     nearest = np.sqrt(((points - z) ** 2).sum(axis=1)).min()
-    assert Dissimilarity(made, known).row(row) == pytest.approx(nearest / 2.0)
+    assert Dissimilarity(made, known).row(Row.of(row)) == pytest.approx(nearest / 2.0)
 
 
 def test_features_without_spread_have_no_prototypes():

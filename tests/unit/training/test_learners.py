@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from models.lightgbm_row import RowModel
 from models.pool import Pool
+from models.row import Row
 from tests.unit.training.planted import NAMES, hard_rows, make_block
 from training.errors import TrainingRefused
 from training.learners import boosting, forest
@@ -33,10 +34,6 @@ from training.learners.recipe import Recipe, chosen
 from training.learners.trees import lightgbm_text
 
 FIT, TUNE = make_block(900), make_block(300, seed=1)
-
-
-def as_row(values):
-    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def fresh(name, **parameters):
@@ -55,7 +52,7 @@ def pool(members, role):
 def served(trees, n_outputs, x):
     """Row by row through the text, as a worker would."""
     model = RowModel(lightgbm_text(trees, n_outputs, NAMES), len(NAMES), n_outputs)
-    rows = np.array([model.raw(as_row(row)) for row in x])
+    rows = np.array([model.raw(Row.of(row)) for row in x])
     assert (rows == model.many(x)).all()
     return rows
 
@@ -128,7 +125,7 @@ def test_every_learner_learns_and_serves_rows_as_tables(name):
     x = np.concatenate([TUNE.x, hard_rows(np.linspace(-2, 2, 99), n=100)])
     for role in ("direction", "return"):
         served = pool(members, role)
-        rows = np.array([served.raw(as_row(row)) for row in x])
+        rows = np.array([served.raw(Row.of(row)) for row in x])
         np.testing.assert_allclose(rows, served.many(x), rtol=1e-9, atol=1e-9)
         assert np.isfinite(rows).all()
     assert np.corrcoef(pool(members, "return").many(TUNE.x)[:, 0], TUNE.outcome)[0, 1] > 0.5
