@@ -137,6 +137,13 @@ class Replayed:
         """By symbol, trigger, its reference and revision."""
         return {(s.symbol, s.trigger, s.trigger_ref, s.revision): s.features for s in self.signals}
 
+    def abstained(self) -> dict[tuple[str, str, str, int], str]:
+        """Why each did not act, by the same; empty where it did."""
+        return {
+            (s.symbol, s.trigger, s.trigger_ref, s.revision): s.abstain_reason or ""
+            for s in self.signals
+        }
+
     def stored(self) -> list[tuple[int, Iterator[Stored]]]:
         """As `training.history` gives it: others by Kafka time, before the tape on a tie."""
         return [(p, iter(self._stored(logs))) for p, logs in enumerate(self.inputs)]
