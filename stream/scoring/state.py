@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stream.days import midnight
 from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import (
@@ -24,7 +25,7 @@ from stream.features.panes import Pane
 from stream.features.vector import FeatureSet
 from stream.scoring.due import Due
 from stream.scoring.event_time import EventTime
-from stream.scoring.inputs import ex_time, pane_of
+from stream.scoring.inputs import pane_of
 from stream.scoring.market_dialogue import MarketDialogue
 from stream.scoring.policy import Policy
 from stream.scoring.symbols import Symbols
@@ -155,7 +156,7 @@ class PartitionState:
         return Outcome.APPLIED
 
     def _apply_action(self, action: CorporateAction) -> Outcome:
-        symbol, ex_at = action.symbol, ex_time(action)
+        symbol, ex_at = action.symbol, midnight(action.ex_date)
         state = self.symbols.states.get(symbol) or self.symbols.admit(symbol)
         if action.kind == "split":
             state.apply_split(ex_at, action.value)
