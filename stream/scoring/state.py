@@ -103,6 +103,8 @@ class PartitionState:
     def _apply_tick(self, tick: Tick, offset: int, kafka_us: int, due: list[Due]) -> Outcome:
         ts = micros(tick.ts)
         clock, symbols, symbol = self._time, self.symbols, tick.symbol
+        if symbol not in symbols.states:
+            symbols.expect(symbol)
         clock.advance(ts, kafka_us, "ts", due)
         state = symbols.states.get(symbol) or symbols.admit(symbol)
         end = None if self._pane_us is None else ts - ts % self._pane_us + self._pane_us
@@ -126,6 +128,8 @@ class PartitionState:
 
     def _apply_bar(self, bar: Bar, kafka_us: int, due: list[Due]) -> Outcome:
         end = micros(bar.end)
+        if bar.symbol not in self.symbols.states:
+            self.symbols.expect(bar.symbol)
         self._time.advance(end, kafka_us, "end", due)
         state = self.symbols.states.get(bar.symbol) or self.symbols.admit(bar.symbol)
         pane = state.apply_bar(pane_of(bar))
