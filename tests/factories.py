@@ -11,7 +11,6 @@ from stream.events import (
     CorporateAction,
     Instrument,
     NewsArticle,
-    Observation,
     SentimentScored,
     Tick,
 )
@@ -88,22 +87,10 @@ def beat(seconds: float = 0.0) -> ClockTick:
     return ClockTick(kind="beat", at=at(seconds))
 
 
-def session_tick(kind: str, seconds: float = 0.0, calendar: str = "XNYS") -> ClockTick:
-    """`open`, `decision` or `close` of NOON's session."""
-    return ClockTick(kind=kind, at=at(seconds), calendar=calendar, session=TODAY)  # type: ignore[arg-type]
-
-
 def split(symbol: str = "AAPL", ratio: float = 2.0, ex_date: date = TODAY) -> CorporateAction:
     """`ratio` new shares for an old one, announced a day before NOON."""
     return CorporateAction(
         symbol=symbol, kind="split", ex_date=ex_date, value=ratio, announced_at=at(-86_400)
-    )
-
-
-def dividend(symbol: str = "AAPL", amount: float = 0.5, ex_date: date = TODAY) -> CorporateAction:
-    """Cash a share, announced a day before NOON."""
-    return CorporateAction(
-        symbol=symbol, kind="dividend", ex_date=ex_date, value=amount, announced_at=at(-86_400)
     )
 
 
@@ -112,12 +99,6 @@ def instrument(symbol: str = "AAPL", **changes: Any) -> Instrument:
     return Instrument(
         **{"symbol": symbol, "company": "Apple Inc.", "aliases": ("Apple",)} | changes
     )
-
-
-def observation(symbol: str = "AAPL", seconds: float = 0.0, **changes: Any) -> Observation:
-    """An analyst's rating."""
-    given = {"symbol": symbol, "source": "analyst", "metric": "rating", "value": 1.0}
-    return Observation(**given | {"ts": at(seconds)} | changes)
 
 
 def policy(**changes: Any) -> Policy:

@@ -26,8 +26,15 @@ _serial = itertools.count(1)
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A name no other test has; its topics, groups and schema are dropped at the end."""
-    test = re.sub(r"[^a-z0-9]+", "", request.node.originalname.removeprefix("test_").lower())
-    name = f"t{next(_serial)}_{_SESSION}_{test}"[:31].rstrip("_")
+    with namespace_for(request.node.originalname.removeprefix("test_")) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def namespace_for(what: str) -> Iterator[str]:
+    """The same for whatever tests share, a module for instance."""
+    letters = re.sub(r"[^a-z0-9]+", "", what.lower())
+    name = f"t{next(_serial)}_{_SESSION}_{letters}"[:31].rstrip("_")
     yield name
     if broker := STARTED.get("kafka"):
         drop_topics(broker, name)

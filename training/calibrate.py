@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, minimize_scalar
 
 from models.artifact import Calibration, Curve
 from stream.features.panes import DAY_US
@@ -18,7 +18,6 @@ MAX_SCALE = 2.0
 MIN_ACTED = 30  # rows, for a threshold to be chosen on them
 DEFAULT_THRESHOLD = 0.65
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # of the directional rows that a threshold leaves out
-_GOLDEN = (5**0.5 - 1) / 2
 
 
 def softmax(logits: Floats) -> Floats:
@@ -39,14 +38,10 @@ def fit_scale(raw: Floats, y: Ints, prior: Floats) -> float:
     def loss(scale: float) -> float:
         return float(log_losses(shrink(raw, prior, scale), y).mean())
 
-    low, high = 0.0, MAX_SCALE
-    for _ in range(40):
-        step = _GOLDEN * (high - low)
-        if loss(high - step) <= loss(low + step):
-            high = low + step
-        else:
-            low = high - step
-    return (low + high) / 2.0
+    found = minimize_scalar(
+        loss, bounds=(0.0, MAX_SCALE), method="bounded", options={"xatol": 1e-8}
+    )
+    return float(found.x)
 
 
 def fit_slope(raw: Floats, outcome: Floats) -> float:

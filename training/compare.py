@@ -7,7 +7,7 @@ outcome, and so have all days before: what has counted never changes, and may be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ import numpy as np
 import psycopg
 
 from models.rules import RulesModel
+from stream.days import midnight
 from stream.errors import Refused
-from stream.events import micros
 from stream.features.panes import DAY_US
 from training.backtest import Rules
 from training.confidence import expected_length, interleaved
@@ -198,7 +198,7 @@ def _return_bps(
     """The mean difference of daily returns, in basis points."""
     if not days:
         return None
-    since_us, until_us = _midnight(days[0].day), _midnight(days[-1].day) + DAY_US
+    since_us, until_us = midnight(days[0].day), midnight(days[-1].day) + DAY_US
     one, other = (
         strategies(told, Rules())[SIGNALS].net(cost_bps / 1e4)
         for pair in ((champion, challenger), (challenger, champion))
@@ -216,10 +216,6 @@ def _overlap(connection: psycopg.Connection, challenger: str) -> int:
         return 1
     days = rule.sessions or -(-rule.horizon_us // DAY_US)
     return days if rule.price == "open" else days + 1
-
-
-def _midnight(day: date) -> int:
-    return micros(datetime.combine(day, time(), UTC))
 
 
 def _alias(connection: psycopg.Connection, alias: str) -> str | None:

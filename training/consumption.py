@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import aiokafka.errors
 import confluent_kafka as kafka
@@ -93,6 +93,8 @@ def without_record(
     """Those of `offsets` that hold no record: transaction markers, and what compaction took.
 
     An offset that the broker's retention has removed may have held one: it is not among them.
+
+    Raises Unavailable where the broker does not answer, or falls silent before the last of them.
     """
     if not offsets:
         return set()
@@ -100,16 +102,31 @@ def without_record(
     try:
         place = kafka.TopicPartition(settings.topic(topic), partition, min(offsets))
         first, end = consumer.get_watermark_offsets(place, timeout=_READ_S)
-        consumer.assign([place])
-        held: set[int] = set()
-        last = min(max(offsets), end - 1)
-        while not held or max(held) < last:
-            messages = consumer.consume(1_000, _READ_S)
-            held.update(each.offset() for each in messages if not each.error())
-            if not messages or messages[-1].error():  # silence, or the log's end
-                break
-        return {offset for offset in offsets if first <= offset < end and offset not in held}
+        missing = {offset for offset in offsets if first <= offset < end}
+        if missing:
+            consumer.assign([place])
+            missing.difference_update(_held(consumer, max(missing), f"{topic}-{partition}"))
+        return missing
     except kafka.KafkaException as error:
         raise unavailable(settings, error) from error
     finally:
         consumer.close()
+
+
+def _held(consumer: kafka.Consumer, last: int, place: str) -> Iterator[int]:
+    """Offsets of the records up to `last`. Raises Unavailable where the broker falls silent."""
+    offset = -1
+    while offset < last:
+        message = consumer.poll(_READ_S)
+        if message is None:
+            raise Unavailable(
+                f"{place}: expected records up to offset {last}, got none for {_READ_S:g} s after "
+                f"offset {offset}"
+            )
+        error = message.error()
+        if error is not None and error.code() == kafka.KafkaError._PARTITION_EOF:
+            return
+        if error is not None:
+            raise kafka.KafkaException(error)
+        offset = message.offset() or 0
+        yield offset

@@ -14,15 +14,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 import numpy as np
 
 from models.artifact import Reference
+from training.gates import Say
 from training.labels import Floats, Ints
-
-Say = Literal["PASS", "WARN", "FAIL"]
 
 PSI = (0.10, 0.25)  # WARN and FAIL above: the usual thresholds
 MISSING = (0.05, 0.20)  # of the difference of the shares without a value
@@ -159,12 +158,6 @@ def off(name: str, day: Ints, value: Floats, least: tuple[float, float]) -> Find
     error = float(mean.std(ddof=1)) / len(days) ** 0.5
     warn, fail = (max(low, n * error) for low, n in zip(least, WORSE, strict=True))
     return _finding(name, abs(float(mean.mean())), (warn, fail))
-
-
-def worst(findings: Sequence[Finding]) -> Say:
-    """The gravest of all; PASS of none."""
-    said = {each.says for each in findings}
-    return "FAIL" if "FAIL" in said else "WARN" if "WARN" in said else "PASS"
 
 
 def _shares(counts: Ints) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,9 +88,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def verdict_of(checks: Sequence[Check], accepted: str | None = None) -> Verdict:
     """The worst of them."""
-    said = {check.says for check in checks}
-    worst: Say = "FAIL" if "FAIL" in said else "WARN" if "WARN" in said else "PASS"
-    return Verdict(worst, tuple(checks), accepted)
+    return Verdict(worst_of(check.says for check in checks), tuple(checks), accepted)
+
+
+def worst_of(said: Iterable[Say]) -> Say:
+    """The gravest of all; PASS of none."""
+    found = set(said)
+    return "FAIL" if "FAIL" in found else "WARN" if "WARN" in found else "PASS"
 
 
 def at_least(name: str, value: float, least: float) -> Check:

@@ -15,6 +15,7 @@ from random import Random
 
 import msgspec
 
+from stream.days import midnight
 from stream.errors import Rejected
 from stream.events import (
     Bar,
@@ -37,7 +38,6 @@ MOST_PROBES = 8  # open at once in a partition
 _LOOK_ON_US = 60 * MINUTE_US
 _LOOK_ON_EVENTS = 300  # of one symbol; whichever of the two takes longer
 _MEMORY_DAYS = 30
-_EPOCH_US = 719_163 * DAY_US  # 1970-01-01 as an ordinal
 _SPREAD = 0.05
 
 
@@ -188,7 +188,7 @@ def _known_at(event: msgspec.Struct) -> int:
     if isinstance(event, Bar | MarketPane):
         return micros(event.end)
     if isinstance(event, CorporateAction):
-        return event.ex_date.toordinal() * DAY_US - _EPOCH_US
+        return midnight(event.ex_date)
     return 0
 
 

@@ -47,6 +47,7 @@ def walked(
 
     Parameters
     ----------
+    recipe : for all splits. One that was tuned has seen blocks that are tested here.
     n_groups, n_test : blocks of time, and how many of them each split tests.
     embargo_us : after each tested block; at least the features' longest window.
 

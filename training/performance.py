@@ -40,7 +40,8 @@ def performance(daily: Floats, n_tries: int, days_a_year: int = 252) -> Performa
     """Judge daily returns.
 
     The interval is Mertens' (2002), for returns that are skewed and have fat tails; `deflated` is
-    the deflated Sharpe ratio of Bailey and Lopez de Prado (2014).
+    the deflated Sharpe ratio of Bailey and Lopez de Prado (2014), with the Sharpe ratios of the
+    tries taken to differ by chance alone.
 
     Parameters
     ----------

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata, resources
-from typing import Any
 
 import msgspec
 import structlog
@@ -27,6 +23,7 @@ from training.learners.lightgbm import LightGBM
 from training.paths import walked
 from training.quality import quality
 from training.replay import replay
+from training.revision import code_revision, wheels
 from training.rows import TrainingTable
 from training.splits import longest_window_us
 from training.stored_facts import count_models, main_sentiment_model, news_facts, sectors_of
@@ -35,8 +32,6 @@ from training.train import Chooser, Progress, train_model, untuned
 log = structlog.get_logger()
 
 ALIAS = "champion"
-_WHEELS = ("lightgbm", "numpy", "msgspec", "scikit-learn", "xgboost-cpu")
-_SOURCES = ("stream.features", "stream.scoring", "models", "training")
 _REPLAY_SHARE = 0.5  # of the progress
 
 
@@ -122,7 +117,7 @@ def retrain(
         ablate=ablate,
         num_threads=num_threads,
         code_revision=code_revision(),
-        wheels=_wheels(),
+        wheels=wheels(),
         progress=lambda step, share: progress(step, _REPLAY_SHARE + share * (1 - _REPLAY_SHARE)),
     )
     verdict, artifact = trained.verdict, trained.artifact
@@ -219,28 +214,3 @@ def champion_of(registry: Registry, rows: TrainingTable) -> Artifact | None:
         log.warning("champion not compared", version=version, why=differs)
         return None
     return artifact
-
-
-def _wheels() -> dict[str, str]:
-    """Versions of what trains, where it is installed."""
-    found = {each.name.lower(): each.version for each in metadata.distributions()}
-    wheels = {name: found[name] for name in _WHEELS if name in found}
-    return wheels | {"python": platform.python_version()}
-
-
-def code_revision() -> str:
-    """Twelve hex digits that name the sources of features, scoring, models and training."""
-    digest = hashlib.blake2b(digest_size=6)
-    for package in _SOURCES:
-        for name, text in sorted(_sources(resources.files(package), package)):
-            digest.update(f"{name}\0".encode() + text)
-    return digest.hexdigest()
-
-
-def _sources(folder: Any, path: str) -> Iterator[tuple[str, bytes]]:
-    for each in folder.iterdir():
-        name = f"{path}/{each.name}"
-        if each.is_dir():
-            yield from _sources(each, name)
-        elif name.endswith(".py"):
-            yield name, each.read_bytes()

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from stream.events import moment
 from stream.features.panes import DAY_US
 from stream.scoring.due import Due
+from training.gates import Say
 from training.history import History
 from training.replay import steps
 from training.stored_facts import main_sentiment_model
@@ -66,7 +66,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return self.different / max(1, self.equal + self.different)
 
     @property
-    def says(self) -> Literal["PASS", "WARN", "FAIL"]:
+    def says(self) -> Say:
         """FAIL where rows differ; WARN where rows lack their other, or there are none."""
         if self.share > MAX_DIFFERENT:
             return "FAIL"

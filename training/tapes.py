@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from datetime import UTC, date, datetime, time
+from datetime import date
 
 import msgspec
 import numpy as np
 
+from stream.days import midnight
 from stream.events import ClockTick, CorporateAction, Instrument, Tick, micros
 from stream.features.adjust import Action
 from stream.features.panes import Pane
@@ -46,7 +47,7 @@ class Tapes:
         elif isinstance(event, ClockTick):
             self._sessions.note(event)
         elif isinstance(event, CorporateAction):
-            ex_at = micros(datetime.combine(event.ex_date, time(), UTC))
+            ex_at = midnight(event.ex_date)
             self._actions[event.symbol][ex_at, event.kind] = Action(ex_at, event.kind, event.value)
         elif isinstance(event, Instrument):
             self._calendars[event.symbol] = event.calendar

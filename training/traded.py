@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
 
+from stream.days import midnight
 from stream.errors import Refused
-from stream.events import micros, moment
+from stream.events import moment
 from stream.features.adjust import Action
 from training.backtest import Orders, Prices
 from training.label_rules import LABEL_RULES, label_rule
@@ -176,7 +177,7 @@ def known_actions(connection: psycopg.Connection) -> dict[str, list[Action]]:
     """As the engine knows them: the last record of a symbol's day and kind."""
     known: dict[tuple[str, int, str], Action] = {}
     for symbol, kind, ex_date, value in connection.execute(_ACTIONS):
-        ex_at = micros(datetime.combine(ex_date, time(), UTC))
+        ex_at = midnight(ex_date)
         known[symbol, ex_at, kind] = Action(ex_at, kind, value)
     found: defaultdict[str, list[Action]] = defaultdict(list)
     for (symbol, _, _), action in known.items():

@@ -12,7 +12,6 @@ them are simply used again, which is what makes a budget in minutes repeatable.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from optuna.trial import TrialState
 
 from training.errors import TrainingRefused
 from training.evaluate import log_losses
+from training.fingerprint import fingerprint
 from training.fit import fit_fold
 from training.learners.recipe import Recipe
 from training.rows import TrainingTable
@@ -109,7 +109,7 @@ class Tuning:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         name = (
             f"{self.recipe.learner.name} {self.recipe.target} fold {fold + 1} "
-            f"{fingerprint(rows)} {self.seed}"
+            f"{fingerprint(rows)[:16]} {self.seed}"
         )
         storage = JournalStorage(JournalFileBackend(str(self.path)))
         if not self.resume and name in optuna.get_all_study_names(storage):
@@ -133,15 +133,6 @@ def suggested(trial: optuna.Trial, recipe: Recipe) -> dict[str, float]:
         suggest = trial.suggest_int if whole else trial.suggest_float
         found[name] = suggest(name, span.low, span.high, log=span.log)
     return found
-
-
-def fingerprint(rows: TrainingTable) -> str:
-    """Eight bytes that name the rows."""
-    digest = hashlib.blake2b(digest_size=8)
-    for column in (rows.x, rows.as_of_us, rows.exit_us, rows.forward_return, rows.y):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    digest.update("\0".join([*rows.feature_names, repr(rows.rule)]).encode())
-    return digest.hexdigest()
 
 
 def _finished(study: optuna.Study) -> bool:

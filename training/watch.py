@@ -22,14 +22,13 @@ from training.drift import (
     MIN_RUNS,
     Bins,
     Finding,
-    Say,
     drifted,
     equal_bins,
     off,
     worse,
-    worst,
 )
 from training.evaluate import log_losses
+from training.gates import Say, worst_of
 from training.labels import Floats, Ints
 
 WINDOW_DAYS = 5  # that are judged where nobody says since when
@@ -178,7 +177,7 @@ def watch(connection: psycopg.Connection, artifact: Artifact, since_us: int | No
         reference_days=len(reference),
         band=len(reference) >= MIN_RUNS * len(window),
         matured=int((matured.day >= since).sum()),
-        says=worst(findings),
+        says=worst_of(each.says for each in findings),
         findings=tuple(findings),
         loss_by_day=_by_day(matured),
     )

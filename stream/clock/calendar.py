@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from stream.days import midnight
 from stream.errors import Refused
 from stream.events import ClockTick, micros, moment
 
@@ -70,7 +71,7 @@ def ticks_in_force(calendar: str, at: int) -> list[ClockTick]:
 
 
 def _whole_day(day: date) -> Session:
-    start = micros(datetime.combine(day, time(), UTC))
+    start = midnight(day)
     return Session(day, start, start + 86_400 * 1_000_000)
 
 

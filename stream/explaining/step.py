@@ -117,5 +117,5 @@ def _read(record: Record) -> Signal:
         raise Rejected("value: expected a signal, got none")
     try:
         return decode(Signal, record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise Rejected(str(error)) from error

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from stream.engine.late import late_event
 from stream.engine.step import Outbox, Outcome, Record
 from stream.errors import Rejected
-from stream.events import MARKET_KEY, LateEvent, PaneEnd, decode, encode, micros, moment
+from stream.events import MARKET_KEY, PaneEnd, decode, encode, micros, moment
 from stream.market.gathering import Gathering
 
 _KEY = MARKET_KEY.encode()
@@ -50,15 +51,13 @@ class MarketStep:
 
     def _send_late(self, part: PaneEnd, record: Record, out: Outbox) -> None:
         sent = self._gathering.sent
-        late = LateEvent(
-            topic="pane-ends",
-            partition=record.partition,
-            offset=record.offset,
+        late = late_event(
+            "pane-ends",
+            record,
             symbol=MARKET_KEY,
             ts=part.end,
-            late_by_s=(sent - micros(part.end)) / 1e6,
+            late_by_us=sent - micros(part.end),
             reason=f"the market has gone out through {moment(sent).isoformat()} without it",
-            payload=(record.value or b"")[: 128 * 1024].decode(errors="backslashreplace"),
         )
         at_ms = self._stamp(record.timestamp)
         out.send("late-events", _KEY, encode(late), partition=0, timestamp_ms=at_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ _CODE = (
     "stream/scoring",
     "stream/market/gathering.py",
     "stream/events.py",
+    "stream/days.py",
     "stream/engine/merge.py",
     "models",
 )
@@ -42,16 +44,17 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 def this_build() -> Build:
     """The build that runs."""
     return Build(
-        code=_digest(),
+        code=source_digest(_CODE, 8),
         python=platform.python_version(),
         wheels={name: version(name) for name in _WHEELS},
         machine=_machine(),
     )
 
 
-def _digest() -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for place in _CODE:
+def source_digest(places: Sequence[str], n_bytes: int) -> str:
+    """Hex digits that name the Python sources in `places`, folders and files of this project."""
+    digest = hashlib.blake2b(digest_size=n_bytes)
+    for place in places:
         path = _ROOT / place
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(f"{file.relative_to(_ROOT)}\0".encode() + file.read_bytes())

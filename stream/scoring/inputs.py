@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
-
-from stream.events import Bar, CorporateAction, SentimentScored, micros
+from stream.events import Bar, SentimentScored, micros
 from stream.features.news import NewsItem
 from stream.features.panes import Pane, of_bar
 
@@ -42,8 +40,3 @@ def news_item(scored: SentimentScored) -> NewsItem:
         model=scored.model,
         sketch=scored.sketch,
     )
-
-
-def ex_time(action: CorporateAction) -> int:
-    """Midnight UTC of the ex-date, in microseconds."""
-    return micros(datetime.combine(action.ex_date, time(), UTC))

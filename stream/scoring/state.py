@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stream.days import midnight
 from stream.engine.step import Outcome
 from stream.errors import Rejected
 from stream.events import (
@@ -24,7 +25,7 @@ from stream.features.panes import Pane
 from stream.features.vector import FeatureSet
 from stream.scoring.due import Due, DueAt, due_at
 from stream.scoring.event_time import EventTime
-from stream.scoring.inputs import ex_time, pane_of
+from stream.scoring.inputs import pane_of
 from stream.scoring.market_dialogue import MarketDialogue
 from stream.scoring.policy import Policy
 from stream.scoring.symbols import Symbols
@@ -104,6 +105,8 @@ class PartitionState:
     def _apply_tick(self, tick: Tick, offset: int, kafka_us: int, due: list[Due]) -> Outcome:
         ts = micros(tick.ts)
         clock, symbols, symbol = self._time, self.symbols, tick.symbol
+        if symbol not in symbols.states:
+            symbols.expect(symbol)
         clock.advance(ts, kafka_us, "ts", due)
         state = symbols.states.get(symbol) or symbols.admit(symbol)
         end = None if self._pane_us is None else ts - ts % self._pane_us + self._pane_us
@@ -127,6 +130,8 @@ class PartitionState:
 
     def _apply_bar(self, bar: Bar, kafka_us: int, due: list[Due]) -> Outcome:
         end = micros(bar.end)
+        if bar.symbol not in self.symbols.states:
+            self.symbols.expect(bar.symbol)
         self._time.advance(end, kafka_us, "end", due)
         state = self.symbols.states.get(bar.symbol) or self.symbols.admit(bar.symbol)
         pane = state.apply_bar(pane_of(bar))
@@ -157,7 +162,7 @@ class PartitionState:
         return Outcome.APPLIED
 
     def _apply_action(self, action: CorporateAction) -> Outcome:
-        symbol, ex_at = action.symbol, ex_time(action)
+        symbol, ex_at = action.symbol, midnight(action.ex_date)
         state = self.symbols.states.get(symbol) or self.symbols.admit(symbol)
         if action.kind == "split":
             state.apply_split(ex_at, action.value)

@@ -11,6 +11,7 @@ import msgspec
 
 from models.scorer import Scorer
 from stream import metrics
+from stream.engine.late import late_event
 from stream.engine.step import NotYet, Outbox, Outcome, Record
 from stream.engine.topics import partition_of
 from stream.errors import Refused, Rejected
@@ -19,7 +20,6 @@ from stream.events import (
     TOPICS,
     Alias,
     ClockTick,
-    LateEvent,
     PaneClosed,
     decode,
     encode,
@@ -34,9 +34,6 @@ from stream.scoring.signal import build_signal
 from stream.scoring.state import PartitionState
 
 _CLOCK_KEY = MARKET_KEY.encode()
-_MAX_LATE_BYTES = 128 * 1024  # of a larger payload: escaped it stays under 1 MiB
-
-
 NO_MODEL = "no trained model yet"
 
 
@@ -171,7 +168,7 @@ class ScoreStep:
             if key == _CLOCK_KEY and topic == self._policy.tape:
                 return decode(ClockTick, record.value)
             event = decode(TOPICS[topic], record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             raise Rejected(str(error)) from error
         if topic == "market":
             if key != _CLOCK_KEY:
@@ -206,15 +203,14 @@ class ScoreStep:
 
     def _send_late(self, topic: str, record: Record, event: Any, out: Outbox) -> None:
         ts = event.end if topic == "bars" else event.ts
-        late = LateEvent(
-            topic=topic,
-            partition=self._partition,
-            offset=record.offset,
+        now = moment(self.state.event_time).isoformat()
+        late = late_event(
+            topic,
+            record,
             symbol=event.symbol,
             ts=ts,
-            late_by_s=self.state.late_by / 1e6,
-            reason=f"its pane was closed at event time {moment(self.state.event_time).isoformat()}",
-            payload=_kept(record.value or b""),
+            late_by_us=self.state.late_by,
+            reason=f"its pane was closed at event time {now}",
         )
         self._send(out, "late-events", event.symbol, late, micros(ts))
 
@@ -271,8 +267,3 @@ def pane_closed(symbol: str, pane: Pane) -> PaneClosed:
         n_trades=pane.n_trades,
         signed_volume=pane.signed_volume,
     )
-
-
-def _kept(raw: bytes) -> str:
-    """A payload as text; what is not UTF-8, in a field that nobody reads, is escaped."""
-    return raw[:_MAX_LATE_BYTES].decode(errors="backslashreplace")

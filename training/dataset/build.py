@@ -16,7 +16,7 @@ from training.hands import Tell, by_partition
 from training.history import History, open_history
 from training.label_rules import label_rule
 from training.replay import replay_apart
-from training.retrain import code_revision
+from training.revision import code_revision
 from training.stored_facts import main_sentiment_model
 
 

@@ -41,7 +41,7 @@ class Statistics(msgspec.Struct, frozen=True):
     class_shares: dict[str, float]
     forward_return: Column
     features: dict[str, Column]
-    constant: tuple[str, ...]  # features with one value, missing or not
+    constant: tuple[str, ...]  # features that never have a value, or one and the same in each row
     same: tuple[tuple[str, str], ...]  # features that are bit for bit an earlier one
 
 

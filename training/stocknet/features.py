@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from stream.clock.calendar import Session, sessions
+from stream.days import midnight
 from stream.errors import Refused
-from stream.events import micros
 from stream.features.panes import of_bar
 from stream.features.symbol import SymbolState
 from stream.features.vector import DAILY
@@ -138,7 +138,7 @@ def _replayed(
         if n_bars >= WARM and on - last <= _STALE:
             yield (
                 day,
-                state.vector(micros(datetime.combine(on.date(), time(), UTC)), include_open=False),
+                state.vector(midnight(on.date()), include_open=False),
             )
 
 

@@ -14,7 +14,6 @@ from tests.factories import article, tick
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 OPEN = micros(datetime(2024, 3, 5, 14, 30, tzinfo=UTC))
-NO_LIMITS = Limits(most_records=10**9, most_signals=10**9, most_us=10**15)
 
 
 def market(*events: tuple[int, str]) -> Dataset:

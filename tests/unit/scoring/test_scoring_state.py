@@ -8,11 +8,11 @@ import pytest
 
 from stream.engine.step import Outcome
 from stream.errors import Rejected
-from stream.events import Bar, ClockTick, SentimentScored, Tick, micros, moment
+from stream.events import Bar, ClockTick, Instrument, SentimentScored, Tick, micros, moment
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.due import Due
 from stream.scoring.state import PartitionState
-from tests.factories import policy
+from tests.factories import instrument, policy
 
 T0 = micros(moment(1_700_000_040_000_000))  # a whole minute
 SECOND = 1_000_000
@@ -52,6 +52,8 @@ def feed(state: PartitionState, *events: object) -> list[Due]:
             at = micros(event.at)
         elif isinstance(event, Bar):
             at = micros(event.end)
+        elif isinstance(event, Instrument):
+            at = T0
         else:
             at = micros(event.available_at)  # type: ignore[attr-defined]
         state.apply(event, offset, at, due)  # type: ignore[arg-type]
@@ -201,6 +203,22 @@ def test_a_symbol_without_an_instrument_is_rejected_when_one_is_required() -> No
     state = PartitionState(0, policy(require_instruments=True))
     with pytest.raises(Rejected, match=r"`symbol`: expected one that topic `instruments` names"):
         feed(state, tick(T0, "ZZZZ"))
+
+
+@pytest.mark.parametrize("tape", ["ticks", "bars"])
+def test_a_record_that_is_rejected_moves_no_time_and_closes_no_pane(tape: str) -> None:
+    state = PartitionState(0, policy(require_instruments=True))
+    feed(state, instrument("AAPL"), tick(T0))
+    stranger = tick(T0 + 62 * SECOND, "ZZZZ")
+    if tape == "bars":
+        start, end = moment(T0), moment(T0 + 62 * SECOND)
+        prices = dict.fromkeys(("open", "high", "low", "close"), 1.0)
+        stranger = Bar(symbol="ZZZZ", start=start, end=end, volume=1.0, **prices)
+    due: list[Due] = []
+    with pytest.raises(Rejected):
+        state.apply(stranger, 2, T0 + 62 * SECOND, due)
+    assert (due, state.take_closed(), state.event_time) == ([], [], T0)
+    assert [d.symbol for d in feed(state, beat(T0 + 62 * SECOND))] == ["AAPL"]
 
 
 def test_a_repeated_beat_is_a_duplicate() -> None:

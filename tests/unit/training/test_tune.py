@@ -86,6 +86,9 @@ def test_resumed_without_time_uses_the_best_again_and_other_rows_do_not(tmp_path
     over = {"resume": True, "spent": lambda: 1.0}
     assert tuning(path, 1, **over)(small(), 0, 1) == (found, n)
     assert tuning(path, 1, **over)(small(seed=1), 0, 1) == (RECIPE, 0)
+    entered_sooner = small()  # so it weighs otherwise, though features and outcomes are the same
+    entered_sooner.entry_us[:100] -= 1
+    assert tuning(path, 1, **over)(entered_sooner, 0, 1) == (RECIPE, 0)
 
 
 def test_without_resume_it_begins_again(tmp_path):
