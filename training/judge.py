@@ -14,6 +14,7 @@ from training.label_rules import LabelRule
 from training.labels import Floats, Ints
 from training.skill import (
     BLOCKS,
+    Bounds,
     bounds,
     horizon_sessions,
     mean_block,
@@ -80,7 +81,7 @@ def _skill(
     own, y, entry = log_losses(judged.p, judged.y), judged.y, judged.entry_us
     sides = direction_losses(judged.baseline, y) - direction_losses(judged.p, y)
     found = [
-        _sessions("sessions judged", len(sessions(entry)), least),
+        enough_sessions("sessions judged", len(sessions(entry)), least),
         _better("climatology", log_losses(judged.baseline, y) - own, entry, horizon, seed),
         _better("climatology, up against down", sides, entry, horizon, seed),
     ]
@@ -93,11 +94,12 @@ def _skill(
             gained = log_losses(p[asked], y[asked]) - own[asked]
             found.append(_better(name, gained, entry[asked], horizon, seed, least))
         if is_there or 0 < n < len(sessions(entry)):
-            found.append(_sessions(f"sessions judged beside {name}", n, least))
+            found.append(enough_sessions(f"sessions judged beside {name}", n, least))
     return found
 
 
-def _sessions(name: str, n: int, least: int) -> Check:
+def enough_sessions(name: str, n: int, least: int) -> Check:
+    """WARN under `least`: for want of history, where there is any."""
     says: Say = "PASS" if n >= least else "WARN"
     return Check(name, says, n, f"at least {least}", short_history=0 < n < least)
 
@@ -105,17 +107,21 @@ def _sessions(name: str, n: int, least: int) -> Check:
 def _better(
     than: str, gained: Floats, entry_us: Ints, horizon: int, seed: int, least: int = 0
 ) -> Check:
+    name = f"log-loss gained on {than}"
+    return over_zero(name, bounds(session_means(gained, entry_us), horizon, seed), least)
+
+
+def over_zero(name: str, found: Bounds, least: int = 0) -> Check:
     """PASS above zero at the 5 % bound, FAIL below it at the 95 % bound, else WARN.
 
     least : sessions under which a gain that is not sure yet wants history.
     """
-    found = bounds(session_means(gained, entry_us), horizon, seed)
     says: Say = "WARN"
     if found.low is not None and found.high is not None:
         says = "PASS" if found.low > 0.0 else "FAIL" if found.high < 0.0 else "WARN"
     few = found.n_sessions < least and found.mean is not None and found.mean > 0.0
     return Check(
-        f"log-loss gained on {than}",
+        name,
         says,
         found.high if says == "FAIL" else found.low,
         {"PASS": "5 % bound over 0", "WARN": "5 % bound over 0", "FAIL": "95 % bound over 0"}[says],

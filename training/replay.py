@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,7 +14,8 @@ from stream.events import SentimentScored
 from stream.scoring.due import Due, DueAt, due_at, row_at
 from stream.scoring.policy import Policy
 from stream.scoring.state import PartitionState
-from training.label_rules import label_rule
+from training.label_rules import LabelRule, label_rule
+from training.prices import Tape
 from training.rows import Labelled, Samples, TrainingTable
 from training.stored import Stored
 from training.tapes import Tapes
@@ -56,6 +58,31 @@ def replay_apart(
 ) -> Labelled:
     """As `replay`, of some partitions: what hangs on the symbols of others is left open."""
     rule = label_rule(policy.feature_set, horizon)
+    return sampled(partitions, policy, sentiment_model, applied=applied).labelled(rule)
+
+
+class Sampled(NamedTuple):
+    """Samples, and what any label of them takes. until_us : event time at the end of the data."""
+
+    samples: Samples
+    tapes: Mapping[str, Tape]
+    until_us: int
+    sentiment_model: str | None
+
+    def labelled(self, rule: LabelRule) -> Labelled:
+        """The rows that have a label by this rule."""
+        return self.samples.label(self.tapes, rule, self.until_us, self.sentiment_model)
+
+
+def sampled(
+    partitions: Iterable[tuple[int, Iterable[Stored]]],
+    policy: Policy,
+    sentiment_model: str | None,
+    *,
+    applied: Callable[[int], None] = lambda n: None,
+    noted: Callable[[msgspec.Struct], None] = lambda event: None,
+) -> Sampled:
+    """What may be trained on, whatever its labels are to be; `noted` is told what was applied."""
     samples = Samples(policy.features, policy.staleness_s)
     tapes = Tapes(policy)
     until = 0
@@ -65,12 +92,13 @@ def replay_apart(
             applied(n)
         if event is not None:
             tapes.note(event)
+            noted(event)
         for one in due:
             samples.add(one)
         for symbol, pane in state.take_closed():
             tapes.close(symbol, pane)
         until = max(until, state.event_time)
-    return samples.label(tapes.by_symbol(), rule, until, sentiment_model)
+    return Sampled(samples, tapes.by_symbol(), until, sentiment_model)
 
 
 def steps(

@@ -16,18 +16,18 @@ from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
 from training.evidence import Evidence
 from training.gates import Gates
-from training.history import History, open_history
+from training.history import open_history
 from training.label_rules import label_rule
 from training.latency import served_cost
 from training.learners.lightgbm import LightGBM
 from training.paths import walked
 from training.quality import quality
-from training.replay import replay
+from training.replayed import replayed
 from training.revision import code_revision, wheels
 from training.rows import TrainingTable
 from training.splits import longest_window_us
 from training.stored_facts import count_models, main_sentiment_model, news_facts, sectors_of
-from training.train import Chooser, Progress, train_model, untuned
+from training.train import Chooser, train_model, untuned
 
 log = structlog.get_logger()
 
@@ -164,30 +164,6 @@ def retrain(
         metrics=dict(artifact.metrics),
         counts=dict(rows.counts),
     )
-
-
-def replayed(
-    history: History,
-    policy: Policy,
-    sentiment_model: str | None,
-    horizon: str,
-    progress: Progress,
-) -> TrainingTable:
-    """The labelled rows of all that is stored; TrainingRefused where nothing is."""
-    total = history.n_events()
-    if total == 0:
-        raise TrainingRefused(
-            f"schema {history.schema}: expected stored history, got no {policy.tape} and no "
-            "clock; load a dataset or let the archive run first"
-        )
-
-    def applied(n: int) -> None:
-        progress(f"replaying {n:,} of {total:,} events", min(1.0, n / total))
-
-    applied(0)
-    rows = replay(history.partitions(), policy, sentiment_model, horizon=horizon, applied=applied)
-    log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
-    return rows
 
 
 def champion_of(registry: Registry, rows: TrainingTable) -> Artifact | None:

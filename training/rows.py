@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -99,10 +99,14 @@ class TrainingTable:
 
 
 class Labelled(NamedTuple):
-    """Rows that do not know the market's return yet, and their symbols' prices that it takes."""
+    """Rows that do not know the market's return yet, and their symbols' prices that it takes.
+
+    sample : each row's number among the samples.
+    """
 
     rows: TrainingTable
     paths: Mapping[str, PricePath]
+    sample: npt.NDArray[np.intp]
 
     def with_market(self) -> TrainingTable:
         """The rows with the mean return of all symbols that entered when they did."""
@@ -127,6 +131,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self._as_of)
+
+    @property
+    def refs(self) -> Sequence[tuple[str, int]]:
+        """Of each sample what it was due for: an article or a pane's end, and the revision."""
+        return self._refs
 
     def add(self, due: Due) -> None:
         """Keep the row, or count why not: signals of such rows abstain."""
@@ -180,7 +189,8 @@ class Samples:
         counts["no volatility"] += int((labelled & ~known).sum())
         # Not in the log's order, which is a race between partitions: a model hangs on it.
         keys = list(zip(self._as_of, self._symbols, self._triggers, self._refs, strict=True))
-        rows = np.array(sorted(np.flatnonzero(labelled & known), key=keys.__getitem__), dtype=int)
+        found = sorted(np.flatnonzero(labelled & known), key=keys.__getitem__)
+        rows = np.array(found, dtype=np.intp)
         table = TrainingTable(
             feature_set=self._features.name,
             feature_set_version=self._features.version,
@@ -198,4 +208,4 @@ class Samples:
             counts={reason: count for reason, count in sorted(counts.items()) if count},
             round_trip=round_trip[rows],
         )
-        return Labelled(table, paths)
+        return Labelled(table, paths, rows)

@@ -22,7 +22,8 @@ from training.judge import judge
 from training.judged import Judged, metrics
 from training.latency import served_cost
 from training.quality import NewsFacts, quality
-from training.retrain import champion_of, replayed
+from training.replayed import replayed
+from training.retrain import champion_of
 from training.rows import TrainingTable
 from training.stored_facts import count_models, news_facts, sectors_of
 

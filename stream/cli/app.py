@@ -28,6 +28,7 @@ from stream.cli import (
     schedule,
     sentiment,
     served,
+    study,
     validate,
 )
 from stream.cli.process import exit_code, log_to_stderr
@@ -50,6 +51,7 @@ app.command()(look.tail)
 app.command()(learn.retrain)
 app.command()(validate.validate)
 app.add_typer(dataset.dataset, name="dataset")
+app.add_typer(study.study, name="study")
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)

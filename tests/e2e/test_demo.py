@@ -123,6 +123,8 @@ def test_a_demos_history_trains_a_model_that_is_listed_shown_and_explains(
     built = told(tapewire("dataset", "build", "rows", "--json"))
     assert built["rows"] > 1_000
     assert "forward_return" in tapewire("dataset", "show", "rows")
+    assert "two horizons or more" in tapewire("study", "timing", "--from", "rows", exit_code=2)
+    assert "5 symbols or more" in tapewire("study", "sentiment", exit_code=2)
     trained = told(tapewire("retrain", *easy, "--report", "model.html", "--json"))
     again = told(tapewire("retrain", *easy, "--from", "rows", "--json"))
     assert again["version"] == trained["version"]

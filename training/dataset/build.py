@@ -112,12 +112,12 @@ def _manifest(history: History, policy: Policy, horizon: str | None, span: Span)
 
 
 def _make(manifest: Manifest, folder: Path, history: History, partition: int, tell: Tell) -> None:
-    rows, paths = replay_apart(
+    made = replay_apart(
         [(partition, history.events(partition))],
         manifest.policy,
         manifest.sentiment_model,
         horizon=manifest.rule.horizon,
         applied=tell,
     )
-    write_prices(folder, manifest, manifest.prices(partition), paths)
-    write_rows(folder, manifest, manifest.apart(partition), rows)
+    write_prices(folder, manifest, manifest.prices(partition), made.paths)
+    write_rows(folder, manifest, manifest.apart(partition), made.rows)

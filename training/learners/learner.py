@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,11 @@ class Block(NamedTuple):
         weight = np.zeros_like(self.weight)
         weight[self.known] = self.weight[self.known]
         return self.outcome, weight
+
+    def take(self, rows: npt.NDArray[Any]) -> Block:
+        """The rows that a mask or index picks."""
+        known = self.known if isinstance(self.known, slice) else self.known[rows]
+        return Block(self.x[rows], self.y[rows], self.outcome[rows], self.weight[rows], known)
 
 
 class Span(NamedTuple):

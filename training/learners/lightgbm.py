@@ -91,7 +91,34 @@ class LightGBM(Tunable):
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
     ) -> tuple[Member, ...]:
-        common = {
+        expected = {
+            **self._common(seed, threads),
+            "objective": "regression",
+            "metric": "l2",
+            "min_sum_hessian_in_leaf": 4 * self.least_a_class,
+        }
+        tasks = (
+            Task(self.classifying(3, seed, threads), fit.classes, tune.classes),
+            Task(expected, fit.returns, tune.returns),
+        )
+        texts = self.grown(fit, tune, names, tasks)
+        return tuple(
+            Member(role=role, format="lightgbm", text=text)
+            for role, text in zip(_ROLES, texts, strict=True)
+        )
+
+    def classifying(self, n_classes: int, seed: int, threads: int) -> dict[str, Any]:
+        """LightGBM's parameters of trees that tell classes apart."""
+        return {
+            **self._common(seed, threads),
+            "objective": "multiclass",
+            "num_class": n_classes,
+            "metric": "multi_logloss",
+            "min_sum_hessian_in_leaf": self.least_a_class,
+        }
+
+    def _common(self, seed: int, threads: int) -> dict[str, Any]:
+        return {
             "learning_rate": self.learning_rate,
             "num_leaves": self.num_leaves,
             "lambda_l2": self.lambda_l2,
@@ -107,15 +134,3 @@ class LightGBM(Tunable):
             "seed": seed,
             "num_threads": threads,
         }
-        direction = {"objective": "multiclass", "num_class": 3, "metric": "multi_logloss"}
-        expected = {"objective": "regression", "metric": "l2"}
-        least = "min_sum_hessian_in_leaf"
-        tasks = (
-            Task({**common, **direction, least: self.least_a_class}, fit.classes, tune.classes),
-            Task({**common, **expected, least: 4 * self.least_a_class}, fit.returns, tune.returns),
-        )
-        texts = self.grown(fit, tune, names, tasks)
-        return tuple(
-            Member(role=role, format="lightgbm", text=text)
-            for role, text in zip(_ROLES, texts, strict=True)
-        )
