@@ -99,10 +99,14 @@ class TrainingTable:
 
 
 class Labelled(NamedTuple):
-    """Rows that do not know the market's return yet, and their symbols' prices that it takes."""
+    """Rows that do not know the market's return yet, and their symbols' prices that it takes.
+
+    refs : of each row what set it off, and its revision: of a news row the article's.
+    """
 
     rows: TrainingTable
     paths: Mapping[str, PricePath]
+    refs: list[tuple[str, int]]
 
     def with_market(self) -> TrainingTable:
         """The rows with the mean return of all symbols that entered when they did."""
@@ -198,4 +202,4 @@ class Samples:
             counts={reason: count for reason, count in sorted(counts.items()) if count},
             round_trip=round_trip[rows],
         )
-        return Labelled(table, paths)
+        return Labelled(table, paths, [self._refs[i] for i in rows])

@@ -112,7 +112,7 @@ def _manifest(history: History, policy: Policy, horizon: str | None, span: Span)
 
 
 def _make(manifest: Manifest, folder: Path, history: History, partition: int, tell: Tell) -> None:
-    rows, paths = replay_apart(
+    rows, paths, _ = replay_apart(
         [(partition, history.events(partition))],
         manifest.policy,
         manifest.sentiment_model,
