@@ -1,10 +1,10 @@
 """An article as one text in sections, for models that read it whole. Pure.
 
-    headline: Acme wins an order. symbol: ACME. source: wire. time: Tue 14 h. lead: ... body: ...
+    headline: Acme wins | symbol: ACME | source: wire | time: Tue 14 h | lead: ... | body: ...
 
-What matters most comes first, because a model cuts a text at its end: headline and fields have room
-in 512 tokens however rare their letters are. This is the template `sections-1`: a text that would
-differ by one letter is another template, of which models trained on this one know nothing.
+What matters most comes first, because a model cuts a text at its end; headline and fields have at
+most 460 characters, so 512 tokens keep them. This is the template `sections-1`: what would differ
+by one letter is another template, of which models trained on this one know nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def sectioned(article: NewsArticle, symbol: str) -> str:
     >>> told = NewsArticle(id="1", source="wire", headline="Acme <b>wins</b>", revision=2,
     ...     published_at=datetime(2024, 3, 5, 14, 59, tzinfo=UTC), status="corrected")
     >>> sectioned(told, "ACME")
-    'headline: Acme wins. symbol: ACME. source: wire. time: Tue 14 h. status: corrected'
+    'headline: Acme wins | symbol: ACME | source: wire | time: Tue 14 h | status: corrected'
     """
     at = article.published_at.astimezone(UTC)
     lead, *rest = paragraphs(article.body) or [""]
@@ -44,4 +44,4 @@ def sectioned(article: NewsArticle, symbol: str) -> str:
         "lead": lead[:LEAD_CHARS],
         "body": " ".join([lead[LEAD_CHARS:], *rest])[:BODY_CHARS].strip(),
     }
-    return ". ".join(f"{name}: {text}" for name, text in found.items() if text)
+    return " | ".join(f"{name}: {text}" for name, text in found.items() if text)

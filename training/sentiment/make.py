@@ -108,6 +108,8 @@ def called(said: Sequence[Probabilities]) -> Probabilities:
 
 def refuse_misfits(recipe: Recipe, name: str, folder: Path) -> None:
     """Raises TrainingRefused for what cannot be made, before any work is done."""
+    from training.sentiment.classifier import refuse_four_bit
+
     try:
         msgspec.convert(name, Name)
     except msgspec.ValidationError:
@@ -119,11 +121,9 @@ def refuse_misfits(recipe: Recipe, name: str, folder: Path) -> None:
         raise TrainingRefused(f"--seed {recipe.seed}: expected 0 to {2**32 - 1}")
     if recipe.freeze and recipe.lora:
         raise TrainingRefused("--freeze and --lora: expected one; adapters freeze all layers")
+    if recipe.four_bit and not recipe.lora:
+        raise TrainingRefused("--qlora: expected --lora R too, the rank of what is learnt")
     if recipe.four_bit:
-        from training.sentiment.classifier import refuse_four_bit
-
-        if not recipe.lora:
-            raise TrainingRefused("--qlora: expected --lora R too, the rank of what is learnt")
         refuse_four_bit()
     if folder.exists():
         raise TrainingRefused(f"--out {folder}: expected a folder that is not there yet")

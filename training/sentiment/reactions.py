@@ -26,7 +26,7 @@ from training.history import History
 from training.labels import Floats, Ints, classes
 from training.replay import replay_apart
 from training.rows import Labelled, TrainingTable
-from training.train import Progress
+from training.sentiment.make import Progress
 
 Version = tuple[str, int]  # article id and revision
 

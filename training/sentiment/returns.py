@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from models.sentiment.model import SECTIONS, Probabilities, SentimentModel
+from models.sentiment.model import SECTIONS, Probabilities, SentimentModel, label
 from models.sentiment.onnx import OnnxModel
 from stream.events import NewsArticle
 from stream.sentiment.directory import NOTHING_LISTED, Directory
@@ -98,6 +98,12 @@ def train_on_returns(
         As `train`; or a block has no rows, or the gates say FAIL: nothing is written then.
     """
     refuse_misfits(recipe, name, folder)
+    if len(found) < gates.min_rows:
+        left = ", ".join(f"{n:,} {reason}" for reason, n in found.rows.counts.items())
+        raise TrainingRefused(
+            f"expected at least {gates.min_rows:,} articles with a label, got {len(found):,} "
+            f"(left out: {left or 'none'}); load more history"
+        )
     blocks = purged_blocks(found, split)
     texts = [
         sectioned(article, symbol)
@@ -254,8 +260,9 @@ def _rivals(
     """Daily IC of each rival's score on the judged rows, and what the model's is above it."""
     scores = {found.rows.sentiment_model or "none": found.own[judged.row]}
     for model in models:
-        p = said(model, found, judged.row, directory)
-        scores[f"{model.name}-{model.version}"] = p[:, 2] - p[:, 0]
+        if label(model) not in scores:
+            p = said(model, found, judged.row, directory)
+            scores[label(model)] = p[:, 2] - p[:, 0]
     horizon = horizon_sessions(found.rows.rule)
     own = _daily_ics(judged.score, judged)
     return [
