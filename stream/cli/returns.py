@@ -82,11 +82,10 @@ def train_returns(
                 rivals=[load_sentiment_model("lexicon")],
                 directory=read_directory(settings.symbols_file),
                 progress=lambda step, share: progress(step, 0.2 + 0.8 * share),
+                judged=lambda card: None if as_json else print(card, end=""),
             )
     except TrainingRefused as error:
         raise ModelRefused(f"model refused: {error}") from error
     if as_json:
         verdict = {"verdict": learnt.verdict.says, "reason": learnt.verdict.reason}
         print(json.dumps({"folder": str(out), **verdict, "metrics": learnt.metrics}))
-    else:
-        print(learnt.card, end="")

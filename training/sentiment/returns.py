@@ -1,58 +1,41 @@
 """A text model of returns: fine-tuned on what prices did after stored articles, and judged.
 
-    fold 1   fit ............ | tune ... | judge |
-    fold 2   fit ................... | tune ... | judge |
-
-`tune` chooses the epoch and calibrates. Blocks are split by time and purged as everywhere, and a
-row of `tune` or `judge` whose story was first told before its block began is in none: re-prints of
-what was learnt are no evidence. The newest fold's model is what is written.
+Every fold's model is judged on articles that came after all it saw; the newest fold's is written.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from models.sentiment.model import SECTIONS, Probabilities, SentimentModel, label
+from models.sentiment.model import SECTIONS, Probabilities, SentimentModel
 from models.sentiment.onnx import OnnxModel
-from stream.events import NewsArticle
 from stream.sentiment.directory import NOTHING_LISTED, Directory
-from stream.sentiment.judge import Judge
-from stream.sentiment.opinions import Opinions
-from stream.sentiment.reading import read
 from stream.sentiment.sections import sectioned
 from training.errors import TrainingRefused
 from training.fingerprint import fingerprint
 from training.gates import Gates, Verdict
 from training.judge import judge
 from training.judged import Judged, metrics
-from training.labels import Floats, Ints
+from training.labels import Floats
+from training.sentiment.blocks import SPLIT, check_fold, purged_blocks
 from training.sentiment.files import complete_folder
 from training.sentiment.labelled import Labelled
 from training.sentiment.make import Progress, called, make, refuse_misfits, write_manifest
 from training.sentiment.reactions import Reactions
 from training.sentiment.recipe import Recipe
-from training.sentiment.returns_card import CARD, Rival, card
-from training.skill import LEAST_A_SESSION, bounds, horizon_sessions, session_ics, sessions
-from training.splits import Fold, Rows, SplitRule, refuse_leaky, walk_forward
+from training.sentiment.returns_card import CARD, card
+from training.sentiment.rivals import Rival, compared, said
+from training.splits import Fold, Rows, SplitRule
 from training.weights import uniqueness
 
-SPLIT = SplitRule(n_folds=2, tune=0.14, choose=0.0, judge=0.15)
 _TUNE_SHARE = 4  # of the most rows to learn from, one in so many chooses
 SOURCE = "returns"
-
-
-class Blocks(NamedTuple):
-    """Folds, and how many rows of the newest the purge and told stories took."""
-
-    folds: list[Fold]
-    purged: int
-    told_before: int
 
 
 class Learnt(NamedTuple):
@@ -81,6 +64,7 @@ def train_on_returns(
     rivals: Sequence[SentimentModel] = (),
     directory: Directory = NOTHING_LISTED,
     progress: Progress = lambda step, share: None,
+    judged: Callable[[str], None] = lambda card: None,
 ) -> Learnt:
     """Fine-tune a model in each fold, judge all of them together, write the newest with its card.
 
@@ -91,6 +75,7 @@ def train_on_returns(
     rivals : models whose scores are compared as predictors of the same returns, beside what the
         namespace's own model said.
     directory : of the companies that articles name, as rivals read them.
+    judged : told the card of a model that was judged, also of one that is refused.
 
     Raises
     ------
@@ -115,7 +100,7 @@ def train_on_returns(
     parts = []
     with tempfile.TemporaryDirectory() as work, complete_folder(folder) as made:
         for i, fold in enumerate(blocks.folds):
-            _check(found, fold)
+            check_fold(found, fold)
             newest = i == len(blocks.folds) - 1
             place = made if newest else Path(work) / f"model-{i}"
             place.mkdir(exist_ok=True)
@@ -139,14 +124,16 @@ def train_on_returns(
                 ),
             )
             parts.append(_judged(found, fold, i, said(OnnxModel(place), found, fold.judge)))
-        judged = Judged.joined(parts)
+        every = Judged.joined(parts)
         verdict = judge(
-            judged, found.rows.rule, gates, n_rows=len(found), accepted=accepted, seed=recipe.seed
+            every, found.rows.rule, gates, n_rows=len(found), accepted=accepted, seed=recipe.seed
         )
+        beside = compared(found, every, rivals, directory, recipe.seed)
+        numbers = metrics(every, found.rows.rule)
+        page = card(found, blocks, every, verdict, numbers, beside, manifest)
+        judged(page)
         if verdict.says == "FAIL":
             raise TrainingRefused(verdict.reason)
-        beside = _rivals(found, judged, rivals, directory, recipe.seed)
-        numbers = metrics(judged, found.rows.rule)
         manifest = msgspec.structs.replace(
             manifest,
             metrics={**numbers, "verdict": verdict.says},
@@ -154,54 +141,8 @@ def train_on_returns(
             doubt="" if verdict.says == "PASS" else verdict.reason,
         )
         write_manifest(made, manifest)
-        page = card(found, blocks.folds, blocks.purged, blocks.told_before, judged, verdict,
-                    numbers, beside, manifest)  # fmt: skip
         (made / CARD).write_text(page, "utf-8")
-    return Learnt(verdict, judged, numbers, beside, page)
-
-
-def purged_blocks(found: Reactions, split: SplitRule) -> Blocks:
-    """Walk-forward folds without labels or stories that reach from one block into the next."""
-    rows = found.rows
-    folds, purged = walk_forward(
-        rows.as_of_us, rows.exit_us, split, embargo_us=rows.rule.horizon_us
-    )
-    clean = [
-        fold._replace(tune=_new(fold.tune, found.story), judge=_new(fold.judge, found.story))
-        for fold in folds
-    ]
-    before, after = (sum(map(len, each[-1])) for each in (folds, clean))
-    return Blocks(clean, purged, before - after)
-
-
-def said(
-    model: SentimentModel, found: Reactions, rows: Rows, directory: Directory = NOTHING_LISTED
-) -> Floats:
-    """(n, 3) what the role would say of the rows' articles and symbols by this model."""
-    opinions = Opinions(Judge(model), directory=directory)
-    scores = []
-    for i in rows.tolist():
-        article: NewsArticle = found.articles[i]
-        reading = read(article, directory)
-        scores.append(opinions.of(article, reading, str(found.rows.symbol[i])).score)
-    return np.array(scores, dtype=np.float64).reshape(len(rows), 3)
-
-
-def _new(rows: Rows, story: Ints) -> Rows:
-    """Those of a block whose story began in it."""
-    return rows[story[rows] >= rows[0]] if len(rows) else rows
-
-
-def _check(found: Reactions, fold: Fold) -> None:
-    for name, block in (("fit", fold.fit), ("tune", fold.tune), ("judge", fold.judge)):
-        counts = np.bincount(found.y[block], minlength=3)
-        if counts.min() == 0:
-            raise TrainingRefused(
-                f"block {name!r}: expected bearish, neutral and bullish articles, got "
-                f"{counts[0]}, {counts[1]} and {counts[2]} of them; load more history"
-            )
-    known = np.concatenate([fold.fit, fold.tune])
-    refuse_leaky(known, fold.judge, found.rows.as_of_us, found.rows.exit_us)
+    return Learnt(verdict, every, numbers, beside, page)
 
 
 def _some(rows: Rows, most: int | None, draw: np.random.Generator) -> Rows:
@@ -248,34 +189,3 @@ def _judged(found: Reactions, fold: Fold, number: int, p: Floats) -> Judged:
         forward_return=found.relative_return[block],
         cost=rows.cost[block],
     )
-
-
-def _rivals(
-    found: Reactions,
-    judged: Judged,
-    models: Sequence[SentimentModel],
-    directory: Directory,
-    seed: int,
-) -> list[Rival]:
-    """Daily IC of each rival's score on the judged rows, and what the model's is above it."""
-    scores = {found.rows.sentiment_model or "none": found.own[judged.row]}
-    for model in models:
-        if label(model) not in scores:
-            p = said(model, found, judged.row, directory)
-            scores[label(model)] = p[:, 2] - p[:, 0]
-    horizon = horizon_sessions(found.rows.rule)
-    own = _daily_ics(judged.score, judged)
-    return [
-        Rival(name, bounds(ics, horizon, seed), bounds(own - ics, horizon, seed))
-        for name, ics in ((name, _daily_ics(score, judged)) for name, score in scores.items())
-    ]
-
-
-def _daily_ics(score: Floats, judged: Judged) -> Floats:
-    """By session; 0 where all scores are alike, so that two models have the same sessions."""
-    found = []
-    for rows in sessions(judged.entry_us):
-        if len(rows) >= LEAST_A_SESSION:
-            ics = session_ics(score[rows], judged.forward_return[rows], judged.entry_us[rows])
-            found.append(float(ics[0]) if len(ics) else 0.0)
-    return np.array(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,19 +12,12 @@ from stream.events import moment
 from training.evaluate import log_losses
 from training.gates import Verdict
 from training.judged import Judged
+from training.sentiment.blocks import Blocks
 from training.sentiment.reactions import Reactions
+from training.sentiment.rivals import Rival
 from training.skill import Bounds, bounds, horizon_sessions, session_means
-from training.splits import Fold
 
 CARD = "card.md"
-
-
-class Rival(NamedTuple):
-    """Another score's daily IC on the same rows, and the model's less it."""
-
-    name: str
-    ic: Bounds
-    ahead: Bounds
 
 
 def gained(judged: Judged, found: Reactions, seed: int) -> Bounds:
@@ -49,9 +41,7 @@ def sentence(gain: Bounds, verdict: Verdict) -> str:
 
 def card(
     found: Reactions,
-    folds: Sequence[Fold],
-    purged: int,
-    told_before: int,
+    blocks: Blocks,
     judged: Judged,
     verdict: Verdict,
     numbers: Mapping[str, float | None],
@@ -62,7 +52,7 @@ def card(
     rows, rule = found.rows, found.rows.rule
     gain = gained(judged, found, manifest.seed or 0)
     shares = np.bincount(found.y, minlength=3) / len(found)
-    last = folds[-1]
+    last = blocks.folds[-1]
     facts = {
         "articles known": f"{_day(rows.as_of_us.min())} to {_day(rows.as_of_us.max())}",
         "rows (article version, symbol)": f"{len(found):,} of {len(set(rows.symbol)):,} symbols",
@@ -75,13 +65,13 @@ def card(
         "classes": ", ".join(f"{n} {s:.1%}" for n, s in zip(CLASSES, shares, strict=True)),
         "left out": ", ".join(f"{n:,} {reason}" for reason, n in rows.counts.items()) or "nothing",
         "newest fold": f"{len(last.fit):,} to learn from, {len(last.tune):,} to choose by, "
-        f"{len(last.judge):,} to judge; {purged:,} purged (labels that reach into the next block), "
-        f"{told_before:,} left out (stories told before their block)",
+        f"{len(last.judge):,} to judge; {blocks.purged:,} purged (labels that reach into the next "
+        f"block), {blocks.told_before:,} left out (stories told before their block)",
         "made by": f"`{manifest.command}`",
     }
     skill = {
         "judged": f"{numbers['n_judged']:,.0f} rows, {numbers['n_sessions']:,.0f} sessions, "
-        f"{len(folds)} folds",
+        f"{len(blocks.folds)} folds",
         "log-loss gained on climatology (5 % to 95 %)": f"{gain}",
         "daily IC; t": f"{_told(numbers['daily_ic'])}; {_told(numbers['daily_ic_t'])}",
         "daily rank IC; t": f"{_told(numbers['daily_rank_ic'])}; "

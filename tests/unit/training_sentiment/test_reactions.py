@@ -13,8 +13,8 @@ from stream.features.panes import DAY_US
 from tests.unit.training_sentiment.moved import START, VOLATILITY, make_reactions, make_table
 from training.errors import TrainingRefused
 from training.rows import Labelled
+from training.sentiment.blocks import SPLIT, check_fold, purged_blocks
 from training.sentiment.reactions import Told, reactions, stories
-from training.sentiment.returns import SPLIT, _check, purged_blocks
 from training.splits import SplitRule
 
 FOUND = make_reactions()
@@ -97,9 +97,9 @@ def test_a_label_that_reaches_into_the_next_block_is_in_none() -> None:
     late = replace(FOUND, rows=replace(rows, exit_us=exits))
     (again,) = purged_blocks(late, SplitRule(1, 0.2, 0.0, 0.3)).folds
     assert set(fold.fit) - set(again.fit) == {kept}
-    _check(late, again)
+    check_fold(late, again)
     with pytest.raises(TrainingRefused, match=r"whose .as_of, exit. meets no test row's"):
-        _check(late, fold)  # as if nothing had been purged
+        check_fold(late, fold)  # as if nothing had been purged
 
 
 def test_a_story_that_an_earlier_block_told_is_not_judged() -> None:
@@ -123,7 +123,7 @@ def test_blocks_of_one_class_are_refused() -> None:
     flat = replace(FOUND.rows, forward_return=np.full(len(FOUND), 0.02))
     (fold,) = purged_blocks(FOUND, SplitRule(1, 0.2, 0.0, 0.3)).folds
     with pytest.raises(TrainingRefused, match=r"block 'fit': expected bearish, neutral and bulli"):
-        _check(replace(FOUND, rows=flat), fold)
+        check_fold(replace(FOUND, rows=flat), fold)
 
 
 def test_no_row_is_parted_from_those_known_at_its_moment() -> None:

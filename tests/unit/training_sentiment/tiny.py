@@ -22,7 +22,7 @@ NOUNS = [
     for a in "bdfgklmnpr"
     for letters in ((a, e, "r", o) for e in "aeiou" for o in "aeiou")
 ]
-TELLING = (["slumps", "fails", "loses"], ["meets", "says", "plans"], ["soars", "wins", "gains"])
+_TELLING = (["slumps", "fails", "loses"], ["meets", "says", "plans"], ["soars", "wins", "gains"])
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _NAMES = ("negative", "neutral", "positive")
 
@@ -32,7 +32,7 @@ def make_encoder(
 ) -> Path:
     """A BERT (or DistilBERT) of two layers, untrained; a broken one holds no numbers."""
     torch.manual_seed(5)
-    words = [*_SPECIAL, *NOUNS, *(word for kind in TELLING for word in kind)]
+    words = [*_SPECIAL, *NOUNS, *(word for kind in _TELLING for word in kind)]
     vocabulary = {word: i for i, word in enumerate(words)}
     size: dict[str, Any] = {"vocab_size": len(words), "max_position_embeddings": positions}
     if distilled:
@@ -75,6 +75,6 @@ def write_texts(path: Path, n: int, seed: int = 1) -> Path:
         rows.writerow(("text", "label"))
         for i in range(n):
             words = rng.sample(NOUNS, 9)
-            words.insert(rng.randrange(9), rng.choice(TELLING[i % 3]))
+            words.insert(rng.randrange(9), rng.choice(_TELLING[i % 3]))
             rows.writerow((" ".join(words), _NAMES[i % 3]))
     return path
