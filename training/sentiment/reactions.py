@@ -27,6 +27,7 @@ from training.labels import Floats, Ints, classes
 from training.replay import replay_apart
 from training.rows import Labelled, TrainingTable
 from training.sentiment.make import Progress
+from training.stored_facts import main_sentiment_model
 
 Version = tuple[str, int]  # article id and revision
 
@@ -83,7 +84,7 @@ def read_reactions(
     history: History, policy: Policy, horizon: str | None, progress: Progress
 ) -> Reactions:
     """Replay what is stored. Raises TrainingRefused where no article has a reaction."""
-    model = history.sentiment_model()
+    model = main_sentiment_model(history)
     total = history.n_events()
 
     def applied(n: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stream.events import NewsArticle, moment
 from stream.features.panes import DAY_US
-from tests.unit.training_sentiment.tiny import NOUNS
+from tests.unit.training_sentiment.nouns import NOUNS
 from training.label_rules import label_rule
 from training.rows import TrainingTable
 from training.sentiment.reactions import Reactions, stories

@@ -17,11 +17,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-NOUNS = [
-    "".join(letters)
-    for a in "bdfgklmnpr"
-    for letters in ((a, e, "r", o) for e in "aeiou" for o in "aeiou")
-]
+from tests.unit.training_sentiment.nouns import NOUNS
+
 _TELLING = (["slumps", "fails", "loses"], ["meets", "says", "plans"], ["soars", "wins", "gains"])
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _NAMES = ("negative", "neutral", "positive")
