@@ -186,6 +186,7 @@ def _judged(found: Reactions, fold: Fold, number: int, p: Floats) -> Judged:
         price_only=nothing,
         champion=nothing,
         expected=1e4 * rows.unit[block] * (p @ means),
+        foreseen=1e4 * found.relative_return[block],
         forward_return=found.relative_return[block],
         cost=rows.cost[block],
     )
