@@ -19,7 +19,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel
+from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel, template
 from stream.database import explained
 from stream.errors import Refused, Rejected
 from stream.events import NewsArticle, SentimentScored, decode, encode, micros, moment
@@ -81,7 +81,7 @@ class _Now:
     """The model while `asked`; else, where history only goes by, everything is neutral."""
 
     def __init__(self, model: SentimentModel) -> None:
-        self.name, self.version = model.name, model.version
+        self.name, self.version, self.template = model.name, model.version, template(model)
         self.asked = False
         self._model = model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -101,12 +101,12 @@ class TrainingTable:
 class Labelled(NamedTuple):
     """Rows that do not know the market's return yet, and their symbols' prices that it takes.
 
-    sample : each row's number among the samples.
+    refs : of each row what set it off, and its revision: of a news row the article's.
     """
 
     rows: TrainingTable
     paths: Mapping[str, PricePath]
-    sample: npt.NDArray[np.intp]
+    refs: list[tuple[str, int]]
 
     def with_market(self) -> TrainingTable:
         """The rows with the mean return of all symbols that entered when they did."""
@@ -131,11 +131,6 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self._as_of)
-
-    @property
-    def refs(self) -> Sequence[tuple[str, int]]:
-        """Of each sample what it was due for: an article or a pane's end, and the revision."""
-        return self._refs
 
     def add(self, due: Due) -> None:
         """Keep the row, or count why not: signals of such rows abstain."""
@@ -208,4 +203,4 @@ class Samples:
             counts={reason: count for reason, count in sorted(counts.items()) if count},
             round_trip=round_trip[rows],
         )
-        return Labelled(table, paths, rows)
+        return Labelled(table, paths, [self._refs[i] for i in rows])

@@ -10,7 +10,9 @@ from models.sentiment.model import (
     Probabilities,
     SentimentModel,
     SentimentModelError,
+    doubt,
     label,
+    template,
 )
 
 
@@ -18,7 +20,7 @@ class Ensemble:
     """Implements `SentimentModel`. A text that one member cannot score cannot be scored.
 
     Raises SentimentModelError unless there are two members or more, with positive weights that
-    sum to 1 and names and versions that a score has room for.
+    sum to 1, names and versions that a score has room for, and articles put to all in one way.
 
     Examples
     --------
@@ -38,6 +40,14 @@ class Ensemble:
         self.name = "+".join(f"{model.name}*{weight:.6g}" for model, weight in members)
         self.version = "+".join(model.version for model, _ in members)
         self._members = tuple(members)
+        templates = {template(model) for model, _ in members}
+        if len(templates) > 1:
+            raise SentimentModelError(
+                f"ensemble: expected members that articles are put to in one way, got "
+                f"{', '.join(sorted(templates))}"
+            )
+        self.template = templates.pop()
+        self.doubt = "; ".join(filter(None, (doubt(model) for model, _ in members)))
         if len(label(self)) > MAX_LABEL:
             raise SentimentModelError(
                 f"ensemble: expected at most {MAX_LABEL} characters of names and versions, "

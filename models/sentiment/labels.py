@@ -42,14 +42,19 @@ def label_order(labels: Sequence[str]) -> Order:
     return places[0], places[1], places[2]
 
 
-def probabilities(logits: Sequence[float], order: Order, temperature: float = 1.0) -> Probabilities:
-    """Softmax of one text's logits over `temperature`, in our order.
+def probabilities(
+    logits: Sequence[float],
+    order: Order,
+    temperature: float = 1.0,
+    offsets: Sequence[float] = (0.0, 0.0, 0.0),
+) -> Probabilities:
+    """Softmax of one text's logits over `temperature` plus `offsets`, in our order.
 
     Raises SentimentModelError for another number than three, NaN and infinity.
     """
     if len(logits) != 3 or not all(isfinite(value) for value in logits):
         raise SentimentModelError(f"logits: expected 3 finite numbers, got {list(logits)[:9]}")
     top = max(logits)
-    raised = [exp((logits[place] - top) / temperature) for place in order]
+    raised = [exp((logits[place] - top) / temperature + offsets[place]) for place in order]
     total = sum(raised)
     return Probabilities(raised[0] / total, raised[1] / total, raised[2] / total)

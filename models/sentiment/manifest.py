@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from models.sentiment.model import Probabilities, SentimentModelError
+from models.sentiment.model import PARTS, TEMPLATES, Probabilities, SentimentModelError
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,23}$")]
+Offset = Annotated[float, Meta(ge=-50, le=50)]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -26,12 +27,15 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     labels : in the model's own order.
     max_tokens : of one text, special tokens included; what follows is cut off.
-    temperature : logits are divided by it before the softmax.
+    temperature, offsets : logits are divided by the one, then the others are added, in the labels'
+        order, before the softmax.
+    template : how an article is put to it: `parts` or `sections-1`.
     files : sha256 in hex by file name; model.onnx and tokenizer.json at least.
     command, seed : what made it.
     made_from : sha256 in hex of the base's weights and of each data file, by file name.
     reference : shares of negative, neutral and positive that it called on texts it did not learn
         from; live scores far from them are a drift.
+    doubt : what the gates say against it, for which it may not score live news.
     """
 
     name: Name
@@ -40,6 +44,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=3, le=8192)]
     files: dict[str, str]
     temperature: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    offsets: tuple[Offset, Offset, Offset] = (0.0, 0.0, 0.0)
+    template: str = PARTS
     base_model: str = ""
     licence: str = ""
     command: str = ""
@@ -47,6 +53,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     made_from: dict[str, str] = {}
     metrics: dict[str, Any] = {}
     reference: Probabilities | None = None
+    doubt: str = ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -61,6 +68,12 @@ def read_manifest(folder: Path) -> Manifest:
             raise SentimentModelError(
                 f"{folder / MANIFEST}: expected the sha256 of {name} among its files, got none"
             )
+    if manifest.template not in TEMPLATES:
+        raise SentimentModelError(
+            f"{folder / MANIFEST}: expected template {' or '.join(TEMPLATES)}, got "
+            f"{manifest.template!r}: it was trained on texts that are put together otherwise; "
+            "train it again, or run the tapewire that made it"
+        )
     return manifest
 
 
@@ -90,6 +103,8 @@ def content_version(manifest: Manifest) -> str:
         manifest.labels,
         manifest.max_tokens,
         manifest.temperature,
+        manifest.offsets,
+        manifest.template,
     )
     digest = hashlib.blake2b(msgspec.json.encode(parts), digest_size=3).hexdigest()
     return f"{manifest.version}.{digest}"

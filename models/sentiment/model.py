@@ -13,6 +13,8 @@ SHIPPED = ("minilm",)  # folders beside this file
 ENSEMBLE = "ensemble"
 MAX_CHARS = 20_000  # of one text; no model reads further
 MAX_LABEL = 64  # characters: what a score has room for
+PARTS, SECTIONS = "parts", "sections-1"  # how an article is put to a model
+TEMPLATES = (PARTS, SECTIONS)
 _TORCH = re.compile(r"torch(:.+)?", re.DOTALL)
 _ONNX = re.compile(r"onnx:.+", re.DOTALL)
 
@@ -63,6 +65,16 @@ def label(model: SentimentModel) -> str:
     'lexicon-1'
     """
     return f"{model.name}-{model.version}"
+
+
+def template(model: SentimentModel) -> str:
+    """How an article is put to the model: part by part, unless it says otherwise."""
+    return str(getattr(model, "template", PARTS))
+
+
+def doubt(model: SentimentModel) -> str:
+    """Why the model may not score live news; empty where it may."""
+    return str(getattr(model, "doubt", ""))
 
 
 def misspelt(name: str) -> str | None:

@@ -47,8 +47,11 @@ class OnnxModel:
         self.name = manifest.name
         self.version = content_version(manifest)
         self.reference = manifest.reference
+        self.template = manifest.template
+        self.doubt = manifest.doubt
         self._order = label_order(manifest.labels)
         self._temperature = manifest.temperature
+        self._offsets = manifest.offsets
         tokenizer = read_file(folder, manifest, TOKENIZER)
         graph = read_file(folder, manifest, MODEL)
         try:
@@ -90,7 +93,7 @@ class OnnxModel:
             "token_type_ids": np.zeros_like(row),
         }
         logits = self._session.run(None, {name: given[name] for name in self._inputs})[0]
-        return probabilities(logits[0].tolist(), self._order, self._temperature)
+        return probabilities(logits[0].tolist(), self._order, self._temperature, self._offsets)
 
 
 def _one_thread() -> onnxruntime.SessionOptions:

@@ -24,6 +24,7 @@ from stream.cli import (
     outcomes,
     prove,
     rescore,
+    returns,
     run,
     schedule,
     sentiment,
@@ -55,6 +56,7 @@ app.add_typer(study.study, name="study")
 app.add_typer(models.models, name="models")
 app.add_typer(sentiment.sentiment, name="sentiment")
 sentiment.sentiment.command()(rescore.rescore)
+sentiment.sentiment.command()(returns.train_returns)
 app.command()(outcomes.outcomes)
 app.command()(compare.compare)
 app.command()(backtest.backtest)

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.sentiment.model import PARTS, SentimentModel, load_sentiment_model, template
 from models.sentiment.model import label as called
-from models.sentiment.model import load_sentiment_model
 from stream.cli.extras import needs
 from stream.cli.files import ReportOption
 from stream.cli.learn import ModelRefused
@@ -123,7 +123,7 @@ def evaluate(
         if report is not None:
             from training.sentiment.report import html_report
     try:
-        judged = load_sentiment_model(model)
+        judged = _reader(model)
         found = {}
         for each in data:
             rows = read_labelled(each)
@@ -157,7 +157,7 @@ def label(
     from training.sentiment.labelled import read_texts
 
     try:
-        teacher = load_sentiment_model(model)
+        teacher = _reader(model)
         wanted = list(dict.fromkeys(text for each in texts for text in read_texts(each)))
         if 0 < sample < len(wanted):
             wanted = random.Random(seed).sample(wanted, sample)
@@ -177,6 +177,17 @@ def label(
         print(json.dumps({"texts": len(wanted), "model": called(teacher), "out": str(out)}))
     else:
         print(f"{out}: {len(wanted):,} texts labelled by {called(teacher)}")
+
+
+def _reader(name: str) -> SentimentModel:
+    """A model of single texts; one that wants articles in sections would misread them."""
+    model = load_sentiment_model(name)
+    if template(model) != PARTS:
+        raise Refused(
+            f"{name}: expected a model that reads single texts, got one that reads articles as "
+            f"{template(model)}; tapewire sentiment rescore scores stored articles by it"
+        )
+    return model
 
 
 def _print_figures(found: dict[str, Any]) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import structlog
 
-from models.sentiment.model import SentimentModel, SentimentModelError, load_sentiment_model
+from models.sentiment.model import (
+    SentimentModel,
+    SentimentModelError,
+    doubt,
+    load_sentiment_model,
+)
 from stream import metrics
 from stream.errors import Refused
 from stream.sentiment.cache import Wrap
@@ -48,7 +53,12 @@ def _load(settings: Settings, setting: str, name: str, instead: str) -> Sentimen
     missing = metrics.MODEL_MISSING.labels(name)
     missing.set(0)
     try:
-        return load_named(settings, name)
+        model = load_named(settings, name)
+        if why := doubt(model):
+            raise SentimentModelError(
+                f"expected a model that its gates let serve, got one of which they say: {why}"
+            )
+        return model
     except SentimentModelError as error:
         if settings.sentiment_missing == "stop":
             raise Refused(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
-from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel, label
+from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel, label, template
 from stream import metrics
 from stream.sentiment.text import text_hash
 from stream.sentiment.turns import Dropped
@@ -66,6 +66,10 @@ class Judge:
             if left < 0:
                 return name
         return self.name
+
+    def template_of(self, name: str) -> str:
+        """How articles are put to the model of that name."""
+        return template(self._by_name[name])
 
     def judge(self, name: str, texts: Sequence[str]) -> list[Judged]:
         """One result a text, by the model of that name."""

@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from models.sentiment.model import SECTIONS
 from stream import metrics
 from stream.errors import Rejected
 from stream.events import NewsArticle
 from stream.sentiment.directory import NOTHING_LISTED, Directory
 from stream.sentiment.judge import NO_MODEL, UNCAUGHT, Judge, Judged
-from stream.sentiment.reading import Reading, read, weigh
+from stream.sentiment.reading import Part, Reading, read, weigh
+from stream.sentiment.sections import sectioned
 from stream.sentiment.sketch import sketch
 from stream.sentiment.text import LATIN_WRITTEN, has_words, is_mostly_latin, text_hash
 from stream.sentiment.turns import Turns
@@ -91,11 +93,19 @@ class Opinions:
         """The parts' scores made one; a part that its model failed on, or another made, is out."""
         chosen = self.judge.model_of(article.id)
         judged = []
-        for text, weight in reading.of(symbol):
+        for text, weight in self._parts(chosen, article, reading, symbol):
             known = self._judged.get((chosen, text))
             judged.append((weight, known or self.judge.judge(chosen, [text])[0]))
         model = next((each.model for _, each in judged if each.model != NO_MODEL), NO_MODEL)
         return Judged(weigh([(w, each.score) for w, each in judged if each.model == model]), model)
+
+    def _parts(
+        self, chosen: str, article: NewsArticle, reading: Reading, symbol: str
+    ) -> tuple[Part, ...]:
+        """The texts by which the chosen model scores a symbol."""
+        if self.judge.template_of(chosen) == SECTIONS:
+            return (Part(sectioned(article, symbol), 1.0),)
+        return reading.of(symbol)
 
     def allows(self, lang: str) -> bool:
         """Whether an article that says this language may be scored; one that says none may."""
@@ -158,9 +168,10 @@ class Opinions:
             symbols |= dict.fromkeys(each.symbol for each in this.reading.mentions)
             if article.status == "retracted" or this.unscorable is not None:
                 continue
-            texts = wanted.setdefault(self.judge.model_of(article.id), {})
+            chosen = self.judge.model_of(article.id)
+            texts = wanted.setdefault(chosen, {})
             for symbol in symbols:
-                for part in this.reading.of(symbol):
+                for part in self._parts(chosen, article, this.reading, symbol):
                     texts[part.text] = None
                     self._about(part.text, (symbol,))
         return {model: list(texts) for model, texts in wanted.items()}

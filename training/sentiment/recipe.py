@@ -12,6 +12,9 @@ class Recipe(NamedTuple):
     rate : learning rate of the encoder; with `lora` of its adapters.
     lora : rank of adapters in place of all weights; 0: all weights.
     freeze : so many of the lowest layers keep their weights, and the embeddings with them.
+    max_tokens : of one text, special tokens included.
+    odds : what is wanted are true odds of what can hardly be known, as of returns: no class counts
+        for more than it occurs, and the epoch with the least loss is kept.
     four_bit : adapters learn beside 4-bit weights: large encoders on a small GPU (QLoRA).
     """
 
@@ -22,4 +25,6 @@ class Recipe(NamedTuple):
     lora: int = 0
     freeze: int = 0
     patience: int = 2
+    max_tokens: int = 64
+    odds: bool = False
     four_bit: bool = False

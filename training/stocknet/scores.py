@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel, label
+from models.sentiment.model import NEUTRAL, Probabilities, SentimentModel, label, template
 from stream.errors import Refused
 from stream.events import micros
 from stream.features.news import NewsItem
@@ -36,7 +36,7 @@ class _Once:
     """A model that reads each text once: of 83,000 tweets many are copies."""
 
     def __init__(self, model: SentimentModel) -> None:
-        self.name, self.version = model.name, model.version
+        self.name, self.version, self.template = model.name, model.version, template(model)
         self._model = model
         self._known: dict[str, Probabilities] = {}
 

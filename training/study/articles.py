@@ -86,7 +86,7 @@ def articles(found: Sampled, scores: Scores, rule: LabelRule) -> Articles:
     """
     labelled = found.labelled(rule)
     rows = labelled.with_market()
-    refs = [found.samples.refs[i] for i in labelled.sample]
+    refs = labelled.refs
     said = [
         scores.by_ref.get((symbol, *ref)) if trigger == "news" else None
         for symbol, trigger, ref in zip(rows.symbol.tolist(), rows.trigger, refs, strict=True)

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
 from models.sentiment.lexicon import Lexicon
-from models.sentiment.model import Probabilities, SentimentModel
+from models.sentiment.model import SECTIONS, Probabilities, SentimentModel
 from stream.archive.migrate import migrate
 from stream.archive.sink import Chunk, Sink
 from stream.cli.app import app
@@ -46,6 +46,13 @@ class Newer(Lexicon):
     """The lexicon under another version."""
 
     version = "2"
+
+
+class Sectioned(Newer):
+    """It reads articles in sections."""
+
+    version = "3"
+    template = SECTIONS
 
 
 class Fails(Newer):
@@ -162,16 +169,17 @@ def test_a_model_that_has_scored_them_all_adds_nothing(stored: Stored) -> None:
     assert stored.rows() == []
 
 
-def test_a_rescore_is_what_the_role_would_have_said(stored: Stored) -> None:
-    done = stored.rescore(Newer())
+@pytest.mark.parametrize("model", [Newer(), Sectioned()], ids=["parts", "sections"])
+def test_a_rescore_is_what_the_role_would_have_said(stored: Stored, model: Newer) -> None:
+    done = stored.rescore(model)
     expected = [
         decode(SentimentScored, value)
         for records in stored.records
-        for _, _, value, _ in stored.said(Newer(), records, live=False)
+        for _, _, value, _ in stored.said(model, records, live=False)
     ]
     assert len(expected) >= 39
     assert stored.rows() == [msgspec.structs.astuple(each) for each in expected]
-    assert (done.model, done.n_rows) == ("lexicon-2", len(expected))
+    assert (done.model, done.n_rows) == (f"lexicon-{model.version}", len(expected))
     assert {each.duplicate for each in expected} == {False, True}
     assert {each.status for each in expected} == {"published", "corrected", "retracted"}
     assert all(each.assumed_times for each in expected)

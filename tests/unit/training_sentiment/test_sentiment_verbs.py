@@ -54,6 +54,16 @@ def test_evaluate_compares_with_the_labels(texts: Path) -> None:
     assert sum(map(sum, figures["confusion"])) == len(_TEXTS)
 
 
+@pytest.mark.parametrize("verb", ["evaluate --data", "label --out soft.jsonl --texts"])
+def test_a_model_of_articles_in_sections_does_not_read_single_texts(
+    texts: Path, tmp_path: Path, verb: str
+) -> None:
+    folder = tiny.onnx_folder(tmp_path / "m", template="sections-1")
+    name, *rest = verb.split()
+    with pytest.raises(Refused, match=r"reads single texts, got one that reads articles as sectio"):
+        said(name, f"onnx:{folder}", *rest, str(texts))
+
+
 def test_evaluate_can_keep_to_what_train_does_not_learn_from(tmp_path: Path) -> None:
     words = ("".join(each) for each in product("abcde", repeat=3))
     rows = (f"{word} {word[::-1] * 2},{NAMES[i % 3]}" for i, word in enumerate(words))

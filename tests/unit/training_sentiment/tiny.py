@@ -17,22 +17,21 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-_NOUNS = [
-    "".join(letters)
-    for a in "bdfgklmnpr"
-    for letters in ((a, e, "r", o) for e in "aeiou" for o in "aeiou")
-]
+from tests.unit.training_sentiment.nouns import NOUNS
+
 _TELLING = (["slumps", "fails", "loses"], ["meets", "says", "plans"], ["soars", "wins", "gains"])
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _NAMES = ("negative", "neutral", "positive")
 
 
-def make_encoder(folder: Path, *, broken: bool = False, distilled: bool = False) -> Path:
+def make_encoder(
+    folder: Path, *, broken: bool = False, distilled: bool = False, positions: int = 64
+) -> Path:
     """A BERT (or DistilBERT) of two layers, untrained; a broken one holds no numbers."""
     torch.manual_seed(5)
-    words = [*_SPECIAL, *_NOUNS, *(word for kind in _TELLING for word in kind)]
+    words = [*_SPECIAL, *NOUNS, *(word for kind in _TELLING for word in kind)]
     vocabulary = {word: i for i, word in enumerate(words)}
-    size: dict[str, Any] = {"vocab_size": len(words), "max_position_embeddings": 64}
+    size: dict[str, Any] = {"vocab_size": len(words), "max_position_embeddings": positions}
     if distilled:
         encoder = DistilBertModel(
             DistilBertConfig(dim=32, n_layers=2, n_heads=2, hidden_dim=64, **size)
@@ -72,7 +71,7 @@ def write_texts(path: Path, n: int, seed: int = 1) -> Path:
         rows = csv.writer(file)
         rows.writerow(("text", "label"))
         for i in range(n):
-            words = rng.sample(_NOUNS, 9)
+            words = rng.sample(NOUNS, 9)
             words.insert(rng.randrange(9), rng.choice(_TELLING[i % 3]))
             rows.writerow((" ".join(words), _NAMES[i % 3]))
     return path
