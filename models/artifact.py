@@ -29,7 +29,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """One model. direction: a raw score per class of CLASSES; return: units of the artifact.
 
     format : lightgbm is the text of LightGBM's trees, which other libraries' trees are written
-        as too; linear is the JSON of `models.linear.Line`.
+        as too; linear is the JSON of `models.linear.Line`; sequence that of
+        `models.sequence.Lstm`, which reads the newest panes and no feature.
     learner : what trained it.
     weight : of its raw scores among those of its role, which are added up.
     bias : added to its raw scores; empty: nothing.
@@ -38,7 +39,7 @@ class Member(Struct, frozen=True, kw_only=True):
     """
 
     role: Literal["direction", "return"]
-    format: Literal["lightgbm", "linear"]
+    format: Literal["lightgbm", "linear", "sequence"]
     text: str
     learner: str = "lightgbm"
     weight: float = 1.0
@@ -104,6 +105,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     data_fingerprint : sha256 of the training table; empty: not known.
     target : what its expected return is of, and learnt as. unit : what members for the return
         count in; None: basis points.
+    channels : of the sequences of panes that its members read; empty: they read none.
     """
 
     name: str
@@ -130,11 +132,17 @@ class Artifact(Struct, frozen=True, kw_only=True):
     data_fingerprint: str = ""
     target: Target = "raw"
     unit: Unit | None = None
+    channels: tuple[str, ...] = ()
     format: int = FORMAT
 
     def of(self, role: str) -> tuple[Member, ...]:
         """The members of that role."""
         return tuple(member for member in self.members if member.role == role)
+
+    @property
+    def reads_sequence(self) -> bool:
+        """Whether a member reads the newest panes one by one."""
+        return any(member.format == "sequence" for member in self.members)
 
     @property
     def architecture(self) -> str:
@@ -152,14 +160,16 @@ class Artifact(Struct, frozen=True, kw_only=True):
         version: int,
         names: Sequence[str],
         sentiment_model: str | None = None,
+        channels: Sequence[str] | None = None,
     ) -> None:
         """Raise ArtifactError with the exact difference unless it scores such vectors.
 
         Parameters
         ----------
         sentiment_model : whose scores the vectors hold; None: of no matter.
+        channels : of the sequences beside them; None: of no matter.
         """
-        difference = fits(self, feature_set, version, names)
+        difference = fits(self, feature_set, version, names, channels)
         own = self.sentiment_model
         if difference is None and own and sentiment_model and own != sentiment_model:
             difference = f"expected sentiment model {sentiment_model!r}, got {own!r}"
@@ -170,8 +180,19 @@ class Artifact(Struct, frozen=True, kw_only=True):
             )
 
 
-def fits(artifact: Artifact, feature_set: str, version: int, names: Sequence[str]) -> str | None:
-    """What keeps the artifact from scoring vectors of that feature set; None when it fits."""
+def fits(
+    artifact: Artifact,
+    feature_set: str,
+    version: int,
+    names: Sequence[str],
+    channels: Sequence[str] | None = None,
+) -> str | None:
+    """What keeps the artifact from scoring vectors of that feature set; None when it fits.
+
+    Parameters
+    ----------
+    channels : of the sequences beside the vectors; None: of no matter.
+    """
     if artifact.feature_set != feature_set:
         return f"expected feature set {feature_set!r}, got {artifact.feature_set!r}"
     if artifact.feature_set_version != version:
@@ -179,6 +200,8 @@ def fits(artifact: Artifact, feature_set: str, version: int, names: Sequence[str
             f"expected version {version} of feature set {feature_set!r}, "
             f"got {artifact.feature_set_version}"
         )
+    if artifact.reads_sequence and channels is not None and artifact.channels != tuple(channels):
+        return f"expected channels {_some(channels)} of panes, got {_some(artifact.channels)}"
     own = artifact.feature_names
     if own == tuple(names):
         return None

@@ -88,6 +88,11 @@ def _shares(version: str, member: Member, n_features: int) -> Callable[[Floats],
             f"artifact {version}: member {member.learner}: expected raw scores that add up in "
             "log-odds, got probabilities; it cannot be explained by contributions"
         )
+    if member.format == "sequence":
+        raise ArtifactError(
+            f"artifact {version}: member {member.learner}: it reads panes one by one and no "
+            "feature; it cannot be explained by what features add"
+        )
     if member.format == "linear":
         line = LinearModel(member.text, n_features, len(CLASSES))
         return lambda row: np.column_stack([line.shares(row), line.intercepts])

@@ -10,7 +10,8 @@ def importances(artifact: Artifact) -> dict[str, float]:
     """Each feature's share, largest first; those that do nothing are left out.
 
     Of trees the gain of their splits, of linear members the absolute coefficients; the members
-    count by their weights. Sums to 1; empty where nothing does anything.
+    count by their weights. Sums to 1; empty where nothing does anything: a sequence member reads
+    no feature.
     """
     total: dict[int, float] = {}
     for member in artifact.of("direction"):
@@ -24,6 +25,8 @@ def importances(artifact: Artifact) -> dict[str, float]:
 
 
 def _moved(member: Member, n_features: int) -> dict[int, float]:
+    if member.format == "sequence":
+        return {}
     if member.format == "linear":
         line = LinearModel(member.text, n_features, len(CLASSES))
         return dict(enumerate(abs(line.coefficients).sum(axis=0).tolist()))

@@ -16,6 +16,7 @@ from models.artifact import ArtifactError, Member
 from models.lightgbm_row import RowModel
 from models.linear import Floats, LinearModel
 from models.row import Row
+from models.sequence import SequenceModel, Sequences
 
 LEAST_P = 1e-6  # of a member that gives probabilities
 
@@ -30,8 +31,10 @@ class Model(Protocol):
         """(n, features) to (n, outputs)."""
 
 
-def opened(member: Member, n_features: int, n_outputs: int) -> Model:
+def opened(member: Member, n_features: int, n_outputs: int) -> Model | SequenceModel:
     """The member, read; ArtifactError when it cannot be or has another shape."""
+    if member.format == "sequence":
+        return SequenceModel(member.text, n_outputs)
     if member.format == "linear":
         return LinearModel(member.text, n_features, n_outputs)
     return RowModel(member.text, n_features, n_outputs)
@@ -63,12 +66,14 @@ class Pool:
             for member in members
         ]
         self._zeros = [0.0] * n_outputs
+        models = (model for model, *_ in self._parts)
+        self.n_channels = {m.n_channels for m in models if isinstance(m, SequenceModel)}
 
-    def raw(self, row: Row) -> list[float]:
-        """The pooled raw scores of one vector."""
+    def raw(self, row: Row, sequence: bytes | None = None) -> list[float]:
+        """The pooled raw scores of one vector, and of the sequence of panes beside it."""
         total = self._zeros
         for model, weight, bias, is_probability in self._parts:
-            scores = model.raw(row)
+            scores = model.raw(sequence) if isinstance(model, SequenceModel) else model.raw(row)
             if is_probability:
                 scores = [log(max(p, LEAST_P)) for p in scores]
             total = [
@@ -77,11 +82,11 @@ class Pool:
             ]
         return total
 
-    def many(self, x: Floats) -> Floats:
-        """(n, features) to (n, outputs), as `raw` gives row by row."""
+    def many(self, x: Floats, sequences: Sequences | None = None) -> Floats:
+        """(n, features), and (n, panes, channels), to (n, outputs), as `raw` gives row by row."""
         total = np.zeros((len(x), len(self._zeros)))
         for model, weight, bias, is_probability in self._parts:
-            scores = model.many(x)
+            scores = model.many(sequences) if isinstance(model, SequenceModel) else model.many(x)
             if is_probability:
                 scores = np.log(np.maximum(scores, LEAST_P))
             total = total + weight * (scores + np.array(bias))

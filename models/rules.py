@@ -40,6 +40,7 @@ class RulesModel:
     version = "rules-1"
     trained_until_us: int | None = None
     sentiment_model: str | None = None
+    reads_sequence = False
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class RulesModel:
         self._return = _first(names, _RETURN)
         self._volatility = _first(names, _VOLATILITY)
 
-    def score(self, features: Sequence[float | None]) -> Score:
+    def score(self, features: Sequence[float | None], sequence: bytes | None = None) -> Score:
         """Probabilities from the evidence; no expected return."""
         news = _read(features, self._sentiment)
         evidence = 0.0 if news is None else NEWS * max(-_MOST_NEWS, min(_MOST_NEWS, news))

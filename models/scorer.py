@@ -48,9 +48,16 @@ class Scorer(Protocol):
     def trained_until_us(self) -> int | None: ...
     @property
     def sentiment_model(self) -> str | None: ...
+    @property
+    def reads_sequence(self) -> bool: ...
 
-    def score(self, features: Sequence[float | None]) -> Score:
-        """Score one vector, ordered as the feature set's names; None is no data."""
+    def score(self, features: Sequence[float | None], sequence: bytes | None = None) -> Score:
+        """Score one vector, ordered as the feature set's names; None is no data.
+
+        Parameters
+        ----------
+        sequence : of the newest panes, for a model that reads it.
+        """
 
     def unlike(self, features: Sequence[float | None]) -> bool:
         """Whether the vector is unlike what the model was trained on."""
@@ -82,10 +89,17 @@ class ArtifactScorer:
         self.trained_until_us: int | None = artifact.trained_until_us
         self.sentiment_model = artifact.sentiment_model
         self._row = Row(n)
+        self.reads_sequence = artifact.reads_sequence
         self._direction = Pool(direction, n, len(CLASSES))
         self._return = Pool(expected, n, 1) if expected else None
         self._unit = artifact.unit
         self._unit_at = _column(artifact)
+        for pool in filter(None, (self._direction, self._return)):
+            if pool.n_channels - {len(artifact.channels)}:
+                raise ArtifactError(
+                    f"artifact {artifact.version}: expected members of {len(artifact.channels)} "
+                    f"channels of panes, got {sorted(pool.n_channels)}; retrain"
+                )
         self._calibration = artifact.calibration
         for curve in artifact.calibration.isotonic or ():
             _check_curve(artifact.version, curve)
@@ -96,15 +110,16 @@ class ArtifactScorer:
             None if prototypes is None else Dissimilarity(prototypes, artifact.reference)
         )
 
-    def score(self, features: Sequence[float | None]) -> Score:
-        """Calibrated probabilities and expected return in basis points; 20 to 100 us."""
+    def score(self, features: Sequence[float | None], sequence: bytes | None = None) -> Score:
+        """Calibrated probabilities and expected return in basis points; 20 to 200 us."""
         calibration, row = self._calibration, self._row.fill(features)
-        probabilities = calibrated(self._direction.raw(row), calibration.scale, calibration.offsets)
+        raw_scores = self._direction.raw(row, sequence)
+        probabilities = calibrated(raw_scores, calibration.scale, calibration.offsets)
         if calibration.isotonic is not None:
             probabilities = stepped(probabilities, calibration.isotonic)
         bps = None
         if self._return is not None:
-            raw = self._return.raw(row)[0]
+            raw = self._return.raw(row, sequence)[0]
             bps = calibration.return_scale * raw + calibration.return_offset
             if self._unit is not None:
                 bps *= self._unit.bps(features[self._unit_at])

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from stream.features.sequence import CHANNELS, NEWS_CHANNELS
 from training.evaluate import log_losses
 from training.judged import Judged
 from training.label_rules import LabelRule
@@ -19,6 +20,7 @@ from training.splits import Rows
 BOTH, PRICES = "prices and sentiment", "prices alone"
 SENTIMENT, SHUFFLED = "sentiment alone", "prices and shuffled sentiment"
 Mask = npt.NDArray[np.bool_]
+_NEWS: Mask = np.isin(CHANNELS, NEWS_CHANNELS)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -49,15 +51,20 @@ def priced(rows: TrainingTable, news_names: Collection[str]) -> TrainingTable | 
     is_news = np.isin(rows.feature_names, list(news_names))
     if is_news.all() or not _tells(rows, is_news):
         return None
-    return _columns(rows, ~is_news)
+    return _columns(rows, ~is_news, ~_NEWS)
 
 
 def others(rows: TrainingTable, news_names: Collection[str], seed: int) -> dict[str, TrainingTable]:
     """The variants beside both and prices alone, by name."""
     is_news = np.isin(rows.feature_names, list(news_names))
-    x = rows.x.copy()
-    x[:, is_news] = rows.x[_other_days(rows, seed)][:, is_news]
-    return {SENTIMENT: _columns(rows, is_news), SHUFFLED: replace(rows, x=x)}
+    x, drawn = rows.x.copy(), _other_days(rows, seed)
+    x[:, is_news] = rows.x[drawn][:, is_news]
+    sequence = None
+    if rows.sequence is not None:
+        sequence = rows.sequence.copy()
+        sequence[:, :, _NEWS] = rows.sequence[drawn][:, :, _NEWS]
+    shuffled = replace(rows, x=x, sequence=sequence)
+    return {SENTIMENT: _columns(rows, is_news, _NEWS), SHUFFLED: shuffled}
 
 
 def ablation(judged: Mapping[str, Judged], rule: LabelRule, seed: int) -> Ablation:
@@ -98,9 +105,14 @@ def _other_days(rows: TrainingTable, seed: int) -> Rows:
     return source
 
 
-def _columns(rows: TrainingTable, kept: Mask) -> TrainingTable:
+def _columns(rows: TrainingTable, kept: Mask, channels: Mask) -> TrainingTable:
+    """Those features alone; of sequences those channels, the others without values."""
     names = tuple(np.array(rows.feature_names)[kept].tolist())
-    return replace(rows, x=np.ascontiguousarray(rows.x[:, kept]), feature_names=names)
+    sequence = None
+    if rows.sequence is not None:
+        sequence = np.where(channels, rows.sequence, np.float32("nan"))
+    x = np.ascontiguousarray(rows.x[:, kept])
+    return replace(rows, x=x, feature_names=names, sequence=sequence)
 
 
 def _tells(rows: TrainingTable, kept: Mask) -> bool:

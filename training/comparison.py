@@ -141,6 +141,7 @@ class Comparison:
         policy = self._policy(row["policy_id"])
         if self._state is None:
             self._state = PartitionState(self._number, policy)
+            self._state.ask_for_sequences(True)  # some model may have read it
         self._state.obey(policy)
         until = _Until(positions, row["set_off_by"], policy)
         due: list[Due] = []

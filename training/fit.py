@@ -9,6 +9,7 @@ import numpy as np
 
 from models.artifact import CLASSES, Calibration, Member
 from models.pool import Pool
+from models.sequence import Sequences
 from models.unit import Target
 from training.calibrate import (
     Threshold,
@@ -39,7 +40,7 @@ class Fitted(NamedTuple):
 
     def predict(self, rows: TrainingTable) -> tuple[Floats, Floats]:
         """(n, 3) probabilities and (n,) expected returns in basis points."""
-        raw, units = raw_scores(self.members, rows.x)
+        raw, units = raw_scores(self.members, rows.x, rows.sequence)
         expected = self.calibration.return_scale * units * unit_bps(self.target, rows)
         return calibrated(raw, self.calibration), expected
 
@@ -71,7 +72,7 @@ def fit_fold(
     except TrainingRefused as error:
         raise TrainingRefused(f"{label}, {error}") from None
     prior = np.bincount(fit.y, minlength=3) / len(fit)
-    raw, units = raw_scores(members, tune.x)
+    raw, units = raw_scores(members, tune.x, tune.sequence)
     slope = fit_slope(units[held_out.known], held_out.outcome[held_out.known])
     n_days = effective_days(tune.as_of_us, tune.rule.horizon_us)
     calibration = msgspec.structs.replace(
@@ -109,11 +110,13 @@ def judged_rows(fitted: Fitted, rows: TrainingTable, block: Rows, fold: int) -> 
     )
 
 
-def raw_scores(members: tuple[Member, ...], x: Floats) -> tuple[Floats, Floats]:
+def raw_scores(
+    members: tuple[Member, ...], x: Floats, sequences: Sequences | None = None
+) -> tuple[Floats, Floats]:
     """(n, 3) pooled raw scores and (n,) pooled returns in units, by the code that serves."""
     n = x.shape[1]
     direction, expected = (
-        Pool([each for each in members if each.role == role], n, n_outputs).many(x)
+        Pool([each for each in members if each.role == role], n, n_outputs).many(x, sequences)
         for role, n_outputs in (("direction", len(CLASSES)), ("return", 1))
     )
     return direction, expected[:, 0]

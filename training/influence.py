@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from models.scorer import Scorer
+from models.sequence import Sequences
 from training import page
 from training.as_served import predictions
 from training.labels import Floats
@@ -32,18 +33,23 @@ class Influence:
         return list(np.argsort(-self.moves, kind="stable"))
 
 
-def influence(scorer: Scorer, names: Sequence[str], x: Floats, seed: int) -> Influence:
-    """How far each feature moves the score over some of the rows."""
+def influence(
+    scorer: Scorer, names: Sequence[str], x: Floats, sequences: Sequences | None, seed: int
+) -> Influence:
+    """How far each feature moves the score over some of the rows; sequences stay as they are."""
     draw = np.random.default_rng(seed)
-    rows = x[draw.permutation(len(x))[:_ROWS]]
-    usual = _scores(scorer, rows)
+    some = draw.permutation(len(x))[:_ROWS]
+    rows, beside = x[some], None if sequences is None else sequences[some]
+    usual = _scores(scorer, rows, beside)
     moves = np.zeros(len(names))
     for i in range(len(names)):
         given = rows.copy()
         given[:, i] = rows[draw.permutation(len(rows)), i]
         changed = (given[:, i] != rows[:, i]) & ~(np.isnan(given[:, i]) & np.isnan(rows[:, i]))
         if changed.any():
-            moves[i] = np.abs(_scores(scorer, given[changed]) - usual[changed]).sum() / len(rows)
+            own = None if beside is None else beside[changed]
+            moves[i] = np.abs(_scores(scorer, given[changed], own) - usual[changed]).sum()
+            moves[i] /= len(rows)
     return Influence(tuple(names), moves)
 
 
@@ -55,9 +61,12 @@ def drawn_influence(found: Influence) -> str:
     return page.figure(go.Figure(bars), title, "mean change of the score", "", height=650)
 
 
-def drawn_dependence(scorer: Scorer, found: Influence, x: Floats, seed: int) -> str:
+def drawn_dependence(
+    scorer: Scorer, found: Influence, x: Floats, sequences: Sequences | None, seed: int
+) -> str:
     """Partial dependence of the score on the strongest features, over their usual range."""
-    rows = x[np.random.default_rng(seed).permutation(len(x))[:_ROWS_EACH]]
+    some = np.random.default_rng(seed).permutation(len(x))[:_ROWS_EACH]
+    rows, beside = x[some], None if sequences is None else sequences[some]
     drawn = go.Figure()
     for i in found.order[:_TOP]:
         seen = x[~np.isnan(x[:, i]), i]
@@ -68,13 +77,13 @@ def drawn_dependence(scorer: Scorer, found: Influence, x: Floats, seed: int) -> 
         for value in np.quantile(seen, shares):
             given = rows.copy()
             given[:, i] = value
-            means.append(float(_scores(scorer, given).mean()))
+            means.append(float(_scores(scorer, given, beside).mean()))
         drawn.add_scatter(x=100 * shares, y=means, mode="lines+markers", name=found.names[i])
     title = f"Partial dependence of the score on the first {_TOP}"
     return page.figure(drawn, title, "percentile of the feature", "mean score")
 
 
-def _scores(scorer: Scorer, x: Floats) -> Floats:
-    p, _ = predictions(scorer, x)
+def _scores(scorer: Scorer, x: Floats, sequences: Sequences | None) -> Floats:
+    p, _ = predictions(scorer, x, sequences)
     score: Floats = p[:, 2] - p[:, 0]
     return score

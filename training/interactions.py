@@ -38,8 +38,12 @@ class Interaction(NamedTuple):
 
 
 def log_odds(artifact: Artifact) -> Callable[[Floats], Floats]:
-    """From (n, f) rows to log-odds of bullish against bearish, before the calibration."""
-    pool = Pool(artifact.of("direction"), len(artifact.feature_names), len(CLASSES))
+    """From (n, f) rows to log-odds of bullish against bearish, before the calibration.
+
+    Without what sequence members add: it is the same whatever the features are.
+    """
+    members = [each for each in artifact.of("direction") if each.format != "sequence"]
+    pool = Pool(members, len(artifact.feature_names), len(CLASSES))
 
     def of(x: Floats) -> Floats:
         raw = pool.many(x)

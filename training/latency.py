@@ -10,22 +10,24 @@ import numpy as np
 
 from models.artifact import Artifact, to_bytes
 from models.scorer import ArtifactScorer
-from training.as_served import vectors
-from training.labels import Floats
+from training.as_served import asked
+from training.rows import TrainingTable
+from training.splits import Rows
 
 _ROWS = 500
 _SCORERS = 10  # of one alone the allocator may have had the memory already
 
 
-def served_cost(artifact: Artifact, x: Floats) -> dict[str, float]:
+def served_cost(artifact: Artifact, rows: TrainingTable, picked: Rows) -> dict[str, float]:
     """Microseconds a row over some rows, the memory that a loaded scorer takes, and its bytes."""
+    some = rows.take(picked[:_ROWS])
     before = _resident()
     scorers = [ArtifactScorer(artifact) for _ in range(_SCORERS)]
     held, scorer = (_resident() - before) / _SCORERS, scorers[0]
     times = []
-    for vector in vectors(x[:_ROWS]):
+    for row in asked(some.x, some.sequence):
         began = perf_counter()
-        scorer.score(vector)
+        scorer.score(*row)
         times.append(1e6 * (perf_counter() - began))
     p50, p99 = np.quantile(times, [0.5, 0.99]) if times else (float("nan"), float("nan"))
     return {

@@ -27,6 +27,7 @@ def replay(
     sentiment_model: str | None,
     *,
     horizon: str | None = None,
+    sequences: bool = False,
     applied: Callable[[int], None] = lambda n: None,
 ) -> TrainingTable:
     """Labelled rows of the stored events, all partitions of them.
@@ -37,6 +38,7 @@ def replay(
     sentiment_model : a score of another model is counted, and takes back what its article said
         before, as it did live; it makes no row.
     horizon : of the labels; None: the feature set's default.
+    sequences : whether each row keeps its newest panes one by one.
     applied : told how many events are done, every 10,000.
 
     Raises
@@ -44,7 +46,9 @@ def replay(
     Refused
         The feature set has no such horizon.
     """
-    found = replay_apart(partitions, policy, sentiment_model, horizon=horizon, applied=applied)
+    found = replay_apart(
+        partitions, policy, sentiment_model, horizon=horizon, sequences=sequences, applied=applied
+    )
     return found.with_market()
 
 
@@ -54,11 +58,13 @@ def replay_apart(
     sentiment_model: str | None,
     *,
     horizon: str | None = None,
+    sequences: bool = False,
     applied: Callable[[int], None] = lambda n: None,
 ) -> Labelled:
     """As `replay`, of some partitions: what hangs on the symbols of others is left open."""
     rule = label_rule(policy.feature_set, horizon)
-    return sampled(partitions, policy, sentiment_model, applied=applied).labelled(rule)
+    found = sampled(partitions, policy, sentiment_model, sequences=sequences, applied=applied)
+    return found.labelled(rule)
 
 
 class Sampled(NamedTuple):
@@ -79,14 +85,17 @@ def sampled(
     policy: Policy,
     sentiment_model: str | None,
     *,
+    sequences: bool = False,
     applied: Callable[[int], None] = lambda n: None,
     noted: Callable[[msgspec.Struct], None] = lambda event: None,
 ) -> Sampled:
     """What may be trained on, whatever its labels are to be; `noted` is told what was applied."""
-    samples = Samples(policy.features, policy.staleness_s)
+    samples = Samples(policy.features, policy.staleness_s, sequences=sequences)
     tapes = Tapes(policy)
     until = 0
-    replayed = steps(partitions, policy, sentiment_model, samples.counts, row_at)
+    replayed = steps(
+        partitions, policy, sentiment_model, samples.counts, row_at, sequences=sequences
+    )
     for n, (state, event, due) in enumerate(replayed, start=1):
         if n % 10_000 == 0:
             applied(n)
@@ -107,6 +116,8 @@ def steps(
     sentiment_model: str | None,
     counts: Counter[str],
     due_at: DueAt = due_at,
+    *,
+    sequences: bool = False,
 ) -> Iterator[tuple[PartitionState, msgspec.Struct | None, list[Due]]]:
     """Of each stored event: its partition's state after it, itself if it was applied, what was due.
 
@@ -116,6 +127,7 @@ def steps(
     policy = msgspec.structs.replace(policy, score_every_tick=False)
     for partition, events in partitions:
         state = PartitionState(partition, policy, due_at=due_at)
+        state.ask_for_sequences(sequences)
         foreign: set[tuple[str, str, int]] = set()  # symbol, article, revision: they make no row
         for event, offset, at_us in events:
             if type(event) is SentimentScored and _is_foreign(event, sentiment_model):

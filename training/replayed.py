@@ -24,11 +24,16 @@ def replayed(
     sentiment_model: str | None,
     horizon: str,
     progress: Progress,
+    *,
+    sequences: bool,
 ) -> TrainingTable:
     """The labelled rows of all that is stored; TrainingRefused where nothing is."""
     total = _n_events(history)
     applied = _told(total, progress)
-    rows = replay(history.partitions(), policy, sentiment_model, horizon=horizon, applied=applied)
+    rows = replay(
+        history.partitions(), policy, sentiment_model,
+        horizon=horizon, sequences=sequences, applied=applied,
+    )  # fmt: skip
     log.info("replayed", rows=len(rows), events=total, left_out=dict(rows.counts))
     return rows
 

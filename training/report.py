@@ -170,11 +170,12 @@ def _paths(found: tuple[Path, ...]) -> list[str]:
 def _features(artifact: Artifact, rows: TrainingTable, evidence: Evidence) -> list[str]:
     scorer = ArtifactScorer(artifact)
     newest = evidence.judged.fold == evidence.judged.fold.max()
-    x = rows.x[evidence.judged.row[newest]]
-    found = influence(scorer, artifact.feature_names, x, artifact.seed)
+    part = rows.take(evidence.judged.row[newest])
+    x, sequences, seed = part.x, part.sequence, artifact.seed
+    found = influence(scorer, artifact.feature_names, x, sequences, seed)
     return [
         drawn_influence(found),
-        drawn_dependence(scorer, found, x, artifact.seed),
+        drawn_dependence(scorer, found, x, sequences, seed),
         *_interactions(artifact, found, x),
     ]
 

@@ -12,6 +12,8 @@ from models.artifact import Artifact, ArtifactError, fits
 from models.registry import Registry
 from models.scorer import ArtifactScorer
 from stream.errors import Refused, Unavailable
+from stream.features.sequence import CHANNELS
+from stream.features.vector import FeatureSet
 from stream.scoring.policy import Policy
 from training.errors import TrainingRefused
 from training.evidence import Evidence
@@ -57,6 +59,7 @@ def retrain(
     actor: str,
     horizon: str | None = None,
     chooser: Chooser = untuned(LightGBM()),  # noqa: B008 - frozen
+    sequences: bool = False,
     gates: Gates = Gates(),  # noqa: B008 - frozen
     accepted: str | None = None,
     short_history: bool = False,
@@ -74,6 +77,7 @@ def retrain(
     rows : of a built dataset; None replays the stored history.
     horizon : of the labels and the signals; None: the feature set's default.
     chooser : how to fit each fold, from its fit rows alone.
+    sequences : whether what it fits reads the newest panes one by one.
     accepted : why what looks too good is to be believed; kept in the verdict.
     short_history : whether a model may become champion whose only doubt is want of history.
     ablate : whether to train the variants that tell what sentiment adds.
@@ -97,14 +101,19 @@ def retrain(
             "which nobody could have traded; it is for comparison with published figures alone"
         )
     registry = Registry(dsn, schema)
+    champion = champion_of(registry, policy.features, rule.horizon)
+    asked = sequences or (champion is not None and champion.reads_sequence)
     with open_history(dsn, schema, policy.tape) as history:
         if rows is None:
             rows = replayed(history, policy, main_sentiment_model(history), rule.horizon,
-                            lambda step, share: progress(step, share * _REPLAY_SHARE))  # fmt: skip
+                            lambda step, share: progress(step, share * _REPLAY_SHARE),
+                            sequences=asked)  # fmt: skip
+        elif asked and not sequences and rows.sequence is None:
+            log.warning("champion not compared", why="it reads sequences, the dataset holds none")
+            champion = None
         news, sectors = news_facts(history, rows.sentiment_model), sectors_of(history)
         n_models = count_models(history)
     names = policy.features.news_names
-    champion = champion_of(registry, rows)
     trained = train_model(
         rows,
         seed=seed,
@@ -125,7 +134,7 @@ def retrain(
         rows, trained.recipe, *blocks, embargo_us=longest_window_us(policy.features),
         seed=seed, num_threads=num_threads, progress=progress,
     )  # fmt: skip
-    cost = served_cost(artifact, rows.x[trained.judged.row])
+    cost = served_cost(artifact, rows, trained.judged.row)
     log.info("judged", version=artifact.version, verdict=verdict.says, reason=verdict.reason)
     judged(
         Evidence(
@@ -166,8 +175,8 @@ def retrain(
     )
 
 
-def champion_of(registry: Registry, rows: TrainingTable) -> Artifact | None:
-    """The champion, if it scores such rows and foresees as far; else there is no comparison.
+def champion_of(registry: Registry, features: FeatureSet, horizon: str) -> Artifact | None:
+    """The champion, if it scores such vectors and foresees as far; else there is no comparison.
 
     Raises
     ------
@@ -183,9 +192,9 @@ def champion_of(registry: Registry, rows: TrainingTable) -> Artifact | None:
         raise Unavailable(str(error)) from error
     except ArtifactError as error:
         raise Refused(f"champion: {error}") from error
-    differs = fits(artifact, rows.feature_set, rows.feature_set_version, rows.feature_names)
-    if differs is None and artifact.horizon != rows.rule.horizon:
-        differs = f"expected horizon {rows.rule.horizon}, got {artifact.horizon}"
+    differs = fits(artifact, features.name, features.version, features.names, CHANNELS)
+    if differs is None and artifact.horizon != horizon:
+        differs = f"expected horizon {horizon}, got {artifact.horizon}"
     if differs is not None:
         log.warning("champion not compared", version=version, why=differs)
         return None

@@ -8,7 +8,7 @@ from importlib import metadata
 from stream.scoring.build import source_digest
 
 _SOURCES = ("stream/features", "stream/scoring", "models", "training")
-_WHEELS = ("lightgbm", "numpy", "msgspec", "scikit-learn", "xgboost-cpu")
+_WHEELS = ("lightgbm", "numpy", "msgspec", "scikit-learn", "torch", "xgboost-cpu")
 
 
 def code_revision() -> str:

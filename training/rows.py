@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from models.sequence import Sequences
+from stream.features.sequence import CHANNELS, LENGTH
 from stream.features.vector import FeatureSet
 from stream.scoring.due import Due
 from training.barriers import first_touch
@@ -33,6 +35,8 @@ class TrainingTable:
     counts : rows left out and inputs not used, by reason.
     round_trip : cost of each row, a fraction, by its price at as_of; None: the rule's least.
     market_return : from entry to exit; NaN where too few symbols entered; None: not looked at.
+    sequence : (n, LENGTH, CHANNELS) float32 of `stream.features.sequence`, 1 kB a row; None: not
+        asked for.
     """
 
     feature_set: str
@@ -51,6 +55,7 @@ class TrainingTable:
     counts: Mapping[str, int] = field(default_factory=dict)
     round_trip: Floats | None = None
     market_return: Floats | None = None
+    sequence: Sequences | None = None
 
     def __len__(self) -> int:
         return len(self.as_of_us)
@@ -116,9 +121,16 @@ class Labelled(NamedTuple):
 
 
 class Samples:
-    """What was due and may be trained on: pane and news rows with a fresh price, warmed up."""
+    """What was due and may be trained on: pane and news rows with a fresh price, warmed up.
 
-    def __init__(self, features: FeatureSet, staleness_s: float) -> None:
+    Parameters
+    ----------
+    sequences : whether what is due has its newest panes one by one, to be kept too.
+    """
+
+    def __init__(
+        self, features: FeatureSet, staleness_s: float, *, sequences: bool = False
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._features = features
         self._stale_us = int(staleness_s * 1e6)
@@ -128,6 +140,7 @@ class Samples:
         self._symbols: list[str] = []
         self._triggers: list[str] = []
         self._refs: list[tuple[str, int]] = []
+        self._sequences = bytearray() if sequences else None
 
     def __len__(self) -> int:
         return len(self._as_of)
@@ -148,6 +161,9 @@ class Samples:
         self._symbols.append(due.symbol)
         self._triggers.append(due.trigger)
         self._refs.append((due.trigger_ref, due.revision))
+        if self._sequences is not None:
+            assert due.sequence is not None
+            self._sequences += due.sequence
 
     def label(
         self,
@@ -202,5 +218,13 @@ class Samples:
             volatility=volatility[rows],
             counts={reason: count for reason, count in sorted(counts.items()) if count},
             round_trip=round_trip[rows],
+            sequence=self._sequence(rows),
         )
         return Labelled(table, paths, [self._refs[i] for i in rows])
+
+    def _sequence(self, rows: Ints) -> Sequences | None:
+        if self._sequences is None:
+            return None
+        found = np.frombuffer(self._sequences, "<f4")
+        taken: Sequences = found.reshape(len(self), LENGTH, len(CHANNELS))[rows]
+        return taken

@@ -29,9 +29,9 @@ class Aim(NamedTuple):
         """The rows as learners see them; TrainingRefused where none has an outcome."""
         if self.target == "raw":
             bps = 1e4 * np.clip(rows.forward_return, self.low, self.high)
-            return Block(rows.x, rows.y, bps, uniqueness(rows))
+            return Block(rows.x, rows.y, bps, uniqueness(rows), sequence=rows.sequence)
         if self.target == "scaled":
-            return Block(rows.x, rows.y, rows.target, uniqueness(rows))
+            return Block(rows.x, rows.y, rows.target, uniqueness(rows), sequence=rows.sequence)
         market = rows.market_return
         known = np.zeros(len(rows), dtype=bool) if market is None else ~np.isnan(market)
         if not known.any():
@@ -40,7 +40,7 @@ class Aim(NamedTuple):
                 f"{len(rows):,}; it takes {MIN_SYMBOLS} symbols that enter in the same pane"
             )
         units = np.where(known, rows.relative_target, 0.0)
-        return Block(rows.x, rows.y, units, uniqueness(rows), known)
+        return Block(rows.x, rows.y, units, uniqueness(rows), known, rows.sequence)
 
 
 def aim_at(target: Target, fit: TrainingTable) -> Aim:

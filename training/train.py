@@ -11,6 +11,7 @@ import numpy as np
 from models.artifact import CLASSES, Artifact, Reference, with_version
 from models.scorer import Scorer
 from models.unit import Target
+from stream.features.sequence import CHANNELS
 from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
 from training.as_served import SHARE, newer
 from training.errors import TrainingRefused
@@ -225,6 +226,7 @@ def _artifact(
             metrics=found,
             parameters=dict(recipe.parameters),
             data_fingerprint=fingerprint(rows),
+            channels=CHANNELS if recipe.learner.reads_sequence else (),
             code_revision=code_revision,
             wheels=dict(wheels),
             seed=seed,

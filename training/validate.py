@@ -12,6 +12,7 @@ from models.registry import Registry
 from models.scorer import ArtifactScorer
 from stream.errors import Refused, Unavailable
 from stream.events import moment
+from stream.features.sequence import CHANNELS
 from stream.scoring.policy import Policy
 from training.as_served import judged_by
 from training.errors import TrainingRefused
@@ -71,13 +72,17 @@ def validate(
             f"model {version}: expected --since after {moment(artifact.trained_until_us)}, the "
             f"last price that it learnt from, got {moment(since)}"
         )
+    champion = champion_of(registry, policy.features, artifact.horizon)
+    rival = None if champion is None or champion.version == version else champion
+    judged = filter(None, (artifact, rival))
     with open_history(dsn, schema, policy.tape) as history:
-        everything = replayed(history, policy, artifact.sentiment_model, artifact.horizon, progress)
+        everything = replayed(
+            history, policy, artifact.sentiment_model, artifact.horizon, progress,
+            sequences=any(each.reads_sequence for each in judged),
+        )  # fmt: skip
         news, sectors = news_facts(history, artifact.sentiment_model), sectors_of(history)
         n_models = count_models(history)
     rows = _between(everything, since, until_us, version)
-    champion = champion_of(registry, rows)
-    rival = None if champion is None or champion.version == version else champion
     progress("judging", 1.0)
     found = contest(artifact, rival, rows, news, policy, gates, accepted=accepted, seed=seed)
     return Evidence(
@@ -89,7 +94,7 @@ def validate(
         metrics=found.metrics,
         trials={"models stored": n_models},
         sectors=sectors,
-        cost=served_cost(artifact, rows.x),
+        cost=served_cost(artifact, rows, np.arange(len(rows))),
     )
 
 
@@ -143,7 +148,7 @@ def _loaded(registry: Registry, version: str, policy: Policy) -> Artifact:
     try:
         artifact = registry.load(version)
         features = policy.features
-        artifact.check_fits(features.name, features.version, features.names)
+        artifact.check_fits(features.name, features.version, features.names, channels=CHANNELS)
     except ConnectionError as error:
         raise Unavailable(str(error)) from error
     except ArtifactError as error:

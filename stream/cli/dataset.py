@@ -36,6 +36,9 @@ def build(
         int | None, typer.Option(min=1, help="Processes; default: what pays off.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a folder that was begun.")] = False,
+    sequences: Annotated[
+        bool, typer.Option("--sequences", help="Keep each row's panes, for --learner sequence.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """The rows that retrain would learn from, as Parquet with a data card; a kill loses nothing.
@@ -63,6 +66,7 @@ def build(
             span=span,
             jobs=jobs,
             resume=resume,
+            sequences=sequences,
             progress=lambda share: progress("replaying", 0.95 * share),
         )
         progress("counting", 0.95)
@@ -73,6 +77,7 @@ def build(
             for word in (name, f"{moment(us):%Y-%m-%dT%H:%M:%S}")
         ]
         chosen = [] if horizon is None else ["--horizon", horizon]
+        chosen += ["--sequences"] if sequences else []
         command = again(settings, "dataset", "build", str(out), *chosen, *bounds)
         card = write_card(out, built.manifest, command)
         progress("done", 1.0)

@@ -147,6 +147,7 @@ def retrain_and_announce(
                 actor=getpass.getuser(),
                 horizon=horizon,
                 chooser=chooser,
+                sequences=search.sequences,
                 rows=None if dataset is None else rows_of(dataset, settings, horizon),
                 gates=gates_of(gates),
                 accepted=accept,

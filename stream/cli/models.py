@@ -28,6 +28,7 @@ from stream.cli.run import JsonFlag
 from stream.database import explained
 from stream.errors import Refused, Unavailable
 from stream.events import Alias, ModelChanged, encode
+from stream.features.sequence import CHANNELS
 from stream.settings import Settings, read_settings
 
 models = typer.Typer(
@@ -214,7 +215,7 @@ def _check(settings: Settings, artifact: Artifact) -> None:
     with open_history(dsn, settings.namespace, policy.tape) as history:
         scored_by = main_sentiment_model(history, newest=_NEWEST_SCORES)
     artifact.check_fits(
-        policy.feature_set, policy.feature_set_version, policy.features.names, scored_by
+        policy.feature_set, policy.feature_set_version, policy.features.names, scored_by, CHANNELS
     )
     ArtifactScorer(artifact)
 

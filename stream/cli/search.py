@@ -26,7 +26,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 LearnerOption = Annotated[
     str,
     typer.Option(
-        help="lightgbm, xgboost, forest, boosting or linear; several joined by + are pooled."
+        help="lightgbm, xgboost, forest, boosting, linear or sequence; several joined by + are "
+        "pooled."
     ),
 ]
 TargetOption = Annotated[
@@ -55,6 +56,11 @@ class Search:
     resume: bool = False
     dask: str | None = None
     target: Target = "raw"
+
+    @property
+    def sequences(self) -> bool:
+        """Whether the learner reads the newest panes one by one."""
+        return "sequence" in self.learner.split("+")
 
     @property
     def options(self) -> dict[str, object]:
@@ -86,7 +92,7 @@ class Search:
         from training.learners.named import learner
 
         try:
-            with needs(f"retrain --learner {self.learner}", "train"):
+            with needs(f"retrain --learner {self.learner}", "torch" if self.sequences else "train"):
                 chosen = learner(self.learner)
         except TrainingRefused as error:
             raise Refused(str(error)) from None

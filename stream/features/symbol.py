@@ -8,8 +8,9 @@ once, an open one and the short `misc` slot with each checkpoint that changed th
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from stream.features.marketbook import MarketView
 from stream.features.news import NewsItem
 from stream.features.newsbook import NewsBook
 from stream.features.panes import Pane
+from stream.features.sequence import sequence
 from stream.features.stories import Stories
 from stream.features.tape import SLACK_US, Tape
 from stream.features.vector import FeatureSet
@@ -28,6 +30,7 @@ MAX_EVIDENCE = 20
 _ON_TAPE = ("misc", "open", "seen", "pane", "session")
 _BESIDE = ("news", "action", "move")
 _encode = msgspec.json.encode
+T = TypeVar("T")
 
 
 class NewsChange(Enum):
@@ -139,17 +142,21 @@ class SymbolState:
         sessions as known at `cut`, news with available_at <= cut, actions with ex_at <= cut, and
         what is told of the market.
         """
-        return self._compute(self.feature_set, cut, include_open, market)
+        return self._looked(cut, include_open, market, self.feature_set.compute)
 
     def told(self, cut: int) -> tuple[float | None, ...]:
         """What the market compares at `cut`: the move, then the ranked values."""
         features = self.feature_set.told
-        values = self._compute(features, cut, include_open=False, market=None)
+        values = self._looked(cut, False, None, features.compute)
         return tuple([values[place] for place in features.compared])
 
-    def _compute(
-        self, features: FeatureSet, cut: int, include_open: bool, market: MarketView | None
-    ) -> tuple[float | None, ...]:
+    def sequence(self, cut: int, *, include_open: bool) -> bytes:
+        """The newest panes one by one as known at `cut`, see `stream.features.sequence`."""
+        return self._looked(cut, include_open, None, lambda view: sequence(view, self.feature_set))
+
+    def _looked(
+        self, cut: int, include_open: bool, market: MarketView | None, look: Callable[[View], T]
+    ) -> T:
         tape = self._tape
         taken = tape.take(cut, include_open=include_open)
         try:
@@ -164,7 +171,7 @@ class SymbolState:
                 self._news.at(cut),
                 market,
             )
-            return features.compute(view)
+            return look(view)
         finally:
             tape.give_back(taken)
 

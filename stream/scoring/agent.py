@@ -13,6 +13,7 @@ from models.scorer import ArtifactScorer, Scorer
 from stream.engine.app import run_role
 from stream.engine.step import RoleSpec
 from stream.events import ModelChanged
+from stream.features.sequence import CHANNELS
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.build import this_build
 from stream.scoring.model_watch import watch_models
@@ -64,8 +65,9 @@ async def run_score(settings: Settings, *, stop: asyncio.Event | None = None) ->
         registry = Registry(settings.database.get_secret_value(), settings.namespace)
         artifact: Artifact = registry.load(str(change.version))
         artifact.check_fits(
-            policy.feature_set, policy.feature_set_version, list(policy.features.names)
-        )
+            policy.feature_set, policy.feature_set_version, policy.features.names,
+            channels=CHANNELS,
+        )  # fmt: skip
         return ArtifactScorer(artifact)
 
     def make_step(partition: int) -> ScoreStep:

@@ -27,6 +27,7 @@ class Due(NamedTuple):
     last_news_at: int | None
     warm: bool
     sentiment_models: Mapping[str, int]
+    sequence: bytes | None  # of the newest panes; None: no model asked for it
 
 
 class DueAt(Protocol):
@@ -42,6 +43,7 @@ class DueAt(Protocol):
         *,
         live: bool,
         market: MarketView | None = None,
+        with_sequence: bool = False,
     ) -> Due: ...
 
 
@@ -54,6 +56,7 @@ def due_at(
     *,
     live: bool,
     market: MarketView | None = None,
+    with_sequence: bool = False,
 ) -> Due:
     """All that a signal says."""
     return Due(
@@ -71,6 +74,7 @@ def due_at(
         last_news_at=state.last_news_at(cut),
         warm=state.warm(cut),
         sentiment_models=state.models_in_window(cut),
+        sequence=state.sequence(cut, include_open=live) if with_sequence else None,
     )
 
 
@@ -83,6 +87,7 @@ def row_at(
     *,
     live: bool,
     market: MarketView | None = None,
+    with_sequence: bool = False,
 ) -> Due:
     """What training takes: nothing of where news came from, and no vector of a warm-up."""
     warm = state.warm(cut)
@@ -101,4 +106,5 @@ def row_at(
         last_news_at=None,
         warm=warm,
         sentiment_models={},
+        sequence=state.sequence(cut, include_open=live) if warm and with_sequence else None,
     )

@@ -27,7 +27,8 @@ from stream.scoring.symbols import Symbols
 class EventTime:
     """`now` in microseconds. `closed` are panes that closed, with their symbols, in that order.
 
-    waits, due_at : see `stream.scoring.state.PartitionState`.
+    waits, due_at, with_sequence : see `stream.scoring.state.PartitionState`, and its
+        `ask_for_sequences`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class EventTime:
     ) -> None:
         self.policy = policy
         self.now = 0
+        self.with_sequence = False
         self.closed: list[tuple[str, Pane]] = []
         self.open = OpenPanes()
         self.held = HeldNews()
@@ -127,4 +129,7 @@ class EventTime:
         """A symbol to be scored; with `live` its open pane counts too."""
         market = self._market.view(symbol, trigger, as_of, cut)
         state = self._symbols.states[symbol]
-        return self._due_at(state, trigger, ref, as_of, cut, live=live, market=market)
+        return self._due_at(
+            state, trigger, ref, as_of, cut,
+            live=live, market=market, with_sequence=self.with_sequence,
+        )  # fmt: skip

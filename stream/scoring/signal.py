@@ -44,7 +44,7 @@ def build_signal(
     set_off_by : the topic of the last of those records.
     emitted_at_us : wall clock in microseconds; outside the signal's identity.
     """
-    score = scorer.score(due.vector)
+    score = scorer.score(due.vector, due.sequence)
     direction = direction_of(score)
     confidence = max(score.bullish, score.bearish)
     model_age_s = (

@@ -67,6 +67,10 @@ class PartitionState:
         """In microseconds; 0 before the first record."""
         return self._time.now
 
+    def ask_for_sequences(self, asked: bool) -> None:
+        """Whether what is due from here on has its newest panes beside its vector."""
+        self._time.with_sequence = asked
+
     def apply(self, event: msgspec.Struct, offset: int, kafka_us: int, due: list[Due]) -> Outcome:
         """Apply one event and append what is due. Raises Rejected, with nothing changed."""
         if type(event) is Tick:

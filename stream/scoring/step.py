@@ -85,6 +85,8 @@ class ScoreStep:
         """Take the models in force for the coming chunk."""
         self._champion = self._shared.champion
         self._challenger = self._shared.challenger
+        asked = (self._champion, self._challenger and self._challenger.scorer)
+        self.state.ask_for_sequences(any(each and each.reads_sequence for each in asked))
 
     def apply(self, topic: str, record: Record, out: Outbox) -> Outcome:
         """Decode, apply, and send what became due."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stream.errors import Refused
+from stream.features.sequence import CHANNELS
 from stream.scoring.policy import Policy
 from training.dataset.join import join, tidy
 from training.dataset.manifest import Manifest, differences, read_manifest, write_manifest
@@ -47,6 +48,7 @@ def build(
     span: Span = EVERYTHING,
     jobs: int | None = None,
     resume: bool = False,
+    sequences: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Built:
     """Replay what `schema` holds into `folder`, the rows that training would take.
@@ -57,6 +59,7 @@ def build(
     span : of the rows; all of the history is replayed, as features and labels reach beyond.
     jobs : processes; by default as many as pay off here.
     resume : go on with a folder that was begun, on the events that were stored then.
+    sequences : whether rows keep their newest panes one by one, for learners that read them.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def build(
         )
     known = None if begun is None else begun.extents
     with open_history(dsn, schema, policy.tape, known=known) as history:
-        here = _manifest(history, policy, horizon, span)
+        here = _manifest(history, policy, horizon, span, CHANNELS if sequences else ())
         if not here.sizes:
             raise Refused(
                 f"schema {schema}: expected stored history, got no {policy.tape}; "
@@ -96,7 +99,9 @@ def build(
     return Built(here, len(sizes))
 
 
-def _manifest(history: History, policy: Policy, horizon: str | None, span: Span) -> Manifest:
+def _manifest(
+    history: History, policy: Policy, horizon: str | None, span: Span, channels: tuple[str, ...]
+) -> Manifest:
     return Manifest(
         namespace=history.schema,
         policy_id=policy.policy_id,
@@ -108,6 +113,7 @@ def _manifest(history: History, policy: Policy, horizon: str | None, span: Span)
         until_us=span.until_us,
         code_revision=code_revision(),
         extents=tuple(history.extents()),
+        channels=channels,
     )
 
 
@@ -117,6 +123,7 @@ def _make(manifest: Manifest, folder: Path, history: History, partition: int, te
         manifest.policy,
         manifest.sentiment_model,
         horizon=manifest.rule.horizon,
+        sequences=bool(manifest.channels),
         applied=tell,
     )
     write_prices(folder, manifest, manifest.prices(partition), made.paths)

@@ -1,7 +1,7 @@
 """A training table as Arrow columns and back, bit for bit.
 
 A column for each array of the table, times as UTC timestamps; the class; a column a feature, by
-its name, null where it is missing.
+its name, null where it is missing. A sequence of panes is a list a row, NaN where it is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stream.features.sequence import CHANNELS, LENGTH
 from training.fingerprint import arrays
 from training.rows import TrainingTable
 
@@ -28,6 +29,9 @@ def to_arrow(rows: TrainingTable) -> pa.Table:
     for name, values in arrays(rows).items():
         if name.endswith(_US):
             columns[name.removesuffix(_US)] = pa.array(values, pa.timestamp("us", "UTC"))
+        elif values.ndim > 1:
+            flat = pa.array(values.ravel())
+            columns[name] = pa.FixedSizeListArray.from_arrays(flat, LENGTH * len(CHANNELS))
         elif values.dtype.kind == "U":
             columns[name] = pa.array(values, pa.string()).dictionary_encode()
         else:
@@ -48,6 +52,8 @@ def from_arrow(table: pa.Table, **facts: Any) -> TrainingTable:
         column = each.name.removesuffix(_US)
         if column in table.column_names:
             facts[each.name] = values_of(table[column])
+    if "sequence" in facts:
+        facts["sequence"] = facts["sequence"].reshape(-1, LENGTH, len(CHANNELS))
     return TrainingTable(x=x, **facts)
 
 
@@ -74,5 +80,7 @@ def values_of(column: pa.ChunkedArray) -> npt.NDArray[Any]:
         texts: npt.NDArray[Any] = np.array(one.dictionary.to_pylist(), dtype=np.str_)
         column_of: npt.NDArray[Any] = texts[one.indices.to_numpy()]
         return column_of
+    if pa.types.is_fixed_size_list(column.type):
+        return np.asarray(column.combine_chunks().flatten())
     found: npt.NDArray[Any] = column.to_numpy()
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stream.errors import Refused
+from stream.features.sequence import CHANNELS
 from stream.features.vector import FEATURE_SETS
 from stream.scoring.policy import Policy
 from training.dataset.columns import joined
@@ -51,6 +52,7 @@ def _check_fits(folder: Path, manifest: Manifest, policy: Policy, horizon: str |
         differences(manifest.policy, policy, "policy")
         + differences(manifest.rule, label_rule(name, horizon), "label rule")
         + differences(manifest.feature_names, FEATURE_SETS[name].names, "feature")
+        + differences(manifest.channels or CHANNELS, CHANNELS, "channel")
     )
     if found:
         raise Refused(f"{folder}: {'; '.join(found[:5])}; build a dataset under this policy")

@@ -24,6 +24,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     extents : the stored events it reads; what was archived later is not in it.
     since_us, until_us : bounds of as_of; None: all.
+    channels : of each row's sequence of panes; empty: rows have none.
     """
 
     namespace: str
@@ -36,6 +37,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     until_us: int | None
     code_revision: str
     extents: tuple[Extent, ...]
+    channels: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property

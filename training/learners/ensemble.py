@@ -26,6 +26,10 @@ class Ensemble:
         return "+".join(each.name for each in self.learners)
 
     @property
+    def reads_sequence(self) -> bool:
+        return any(each.reads_sequence for each in self.learners)
+
+    @property
     def space(self) -> Mapping[str, Span]:
         return {
             f"{each.name}.{name}": span
@@ -66,11 +70,11 @@ class Ensemble:
         returns = [each for each in members if each.role == "return"]
         n = len(names)
         trust = [
-            fit_scale(Pool([each], n, len(CLASSES)).many(tune.x), tune.y, prior)
+            fit_scale(Pool([each], n, len(CLASSES)).many(tune.x, tune.sequence), tune.y, prior)
             for each in directions
         ]
-        known, outcome = tune.x[tune.known], tune.outcome[tune.known]
-        slopes = [fit_slope(Pool([each], n, 1).many(known)[:, 0], outcome) for each in returns]
+        told = [Pool([each], n, 1).many(tune.x, tune.sequence)[:, 0] for each in returns]
+        slopes = [fit_slope(one[tune.known], tune.outcome[tune.known]) for one in told]
         return (*_weighted(directions, trust), *_weighted(returns, slopes))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.artifact import Member
+from models.sequence import Sequences
 from training.errors import TrainingRefused
 from training.labels import Floats, Ints
 
@@ -26,6 +27,7 @@ class Block(NamedTuple):
     outcome : what members for the return learn: basis points or units, cut at their extremes.
     weight : counts independent outcomes.
     known : the rows that have an outcome.
+    sequence : (n, panes, channels), NaN is missing.
     """
 
     x: Floats
@@ -33,6 +35,7 @@ class Block(NamedTuple):
     outcome: Floats
     weight: Floats
     known: npt.NDArray[np.bool_] | slice = slice(None)
+    sequence: Sequences | None = None
 
     @property
     def classes(self) -> Told:
@@ -67,6 +70,9 @@ class Learner(Protocol):
     def name(self) -> str: ...
 
     @property
+    def reads_sequence(self) -> bool: ...
+
+    @property
     def space(self) -> Mapping[str, Span]:
         """What tuning may change."""
 
@@ -93,6 +99,7 @@ class Tunable:
     """A frozen dataclass of hyperparameters, of which tuning may change those in `space`."""
 
     space: ClassVar[Mapping[str, Span]]
+    reads_sequence: ClassVar[bool] = False
 
     @property
     def parameters(self) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ _CLASSES = {
     "forest": "Forest",
     "boosting": "Boosting",
     "linear": "Linear",
+    "sequence": "Sequence",
 }
 NAMES = tuple(_CLASSES)
 

@@ -91,7 +91,7 @@ def test_damaged_champion_ends_a_training_before_it_promotes(database: tuple[str
     registry.promote("champion", champion.version, "test", "to be damaged")
     damage(database, champion, CUT)
     with pytest.raises(Refused, match="champion: artifact damaged"):
-        champion_of(registry, make_table())
+        champion_of(registry, INTRADAY, make_table().rule.horizon)
     assert registry.current("champion")[0] == champion.version
 
 

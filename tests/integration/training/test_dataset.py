@@ -24,6 +24,7 @@ from models.artifact import to_bytes
 from stream.archive.migrate import migrate
 from stream.errors import Refused
 from stream.events import ClockTick, moment
+from stream.features.sequence import CHANNELS
 from stream.scoring.agent import policy_of
 from stream.settings import Settings
 from tests.e2e.servers import environment, tapewire
@@ -109,6 +110,25 @@ def built(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["made"] == N_PARTITIONS
     return folder
+
+
+def test_a_dataset_may_hold_sequences_of_panes(
+    built: Path, settings: Settings, tmp_path: Path
+) -> None:
+    done = tapewire(
+        environment(settings), "dataset", "build", str(tmp_path), "--sequences", "--jobs", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    loaded, plain = (load_dataset(each, policy_of(settings)) for each in (tmp_path, built))
+    with open_history(*place(settings), "ticks") as history:
+        model = main_sentiment_model(history)
+        replayed = replay(history.partitions(), policy_of(settings), model, sequences=True)
+    assert fingerprint(loaded) == fingerprint(replayed) != fingerprint(plain)
+    assert loaded.sequence is not None
+    assert np.isfinite(loaded.sequence[:, :, CHANNELS.index("sentiment")]).any()
+    assert plain.sequence is None
+    with pytest.raises(Refused, match="channels 0: begun with move, now none"):
+        build(*place(settings), policy_of(settings), tmp_path, resume=True)
 
 
 def test_a_dataset_holds_the_rows_that_training_takes(

@@ -56,6 +56,7 @@ class Champion:
     answer: Score = SURE
     trained_until_us: int | None = T0
     sentiment_model: str | None = "lexicon-1"
+    reads_sequence: bool = False
     strange: bool = False
     name: str = "chosen"
     version: str = "v1"
@@ -65,7 +66,7 @@ class Champion:
     feature_set_version: int = FEATURES.version
     threshold: float = 0.6
 
-    def score(self, features: object) -> Score:
+    def score(self, features: object, sequence: object = None) -> Score:
         return self.answer
 
     def unlike(self, features: object) -> bool:
