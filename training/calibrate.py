@@ -41,7 +41,8 @@ def fit_scale(raw: Floats, y: Ints, prior: Floats) -> float:
     found = minimize_scalar(
         loss, bounds=(0.0, MAX_SCALE), method="bounded", options={"xatol": 1e-8}
     )
-    return float(found.x)
+    # The search never reaches a bound.
+    return float(found.x) if loss(found.x) < loss(0.0) else 0.0
 
 
 def fit_slope(raw: Floats, outcome: Floats) -> float:

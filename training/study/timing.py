@@ -171,7 +171,7 @@ def _said(
     pool = Pool([member], x.shape[1], len(prior))
     raw = pool.many(tune.x)
     # Rounded, so that no trust at all is exactly the prior.
-    scale = round(fit_scale(raw, tune.y, prior), 6)
+    scale = fit_scale(raw, tune.y, prior)
     if scale == 0.0:
         return np.tile(prior, (len(tune.x), 1)), np.tile(prior, (len(x), 1))
     return shrink(raw, prior, scale), shrink(pool.many(x), prior, scale)

@@ -46,6 +46,11 @@ def test_scale_of_noise_goes_to_zero_and_gives_the_prior():
     assert shrink(raw, PRIOR, 0.0) == pytest.approx(np.tile(PRIOR, (len(raw), 1)))
 
 
+def test_scale_of_what_says_the_opposite_is_zero():
+    raw, y = make_case()
+    assert fit_scale(2 * np.log(PRIOR) - raw, y, PRIOR) == 0.0
+
+
 def test_scale_is_the_least_of_a_fine_grid():
     raw, y = make_case(1.7, n=500)
     grid = np.linspace(0, MAX_SCALE, 401)
