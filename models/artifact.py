@@ -25,6 +25,13 @@ class ArtifactError(Exception):
     """The artifact is damaged, unknown or does not fit; says what was expected, came, and to do."""
 
 
+class Scope(Struct, frozen=True, kw_only=True):
+    """The vectors whose feature number `feature` has one of the values, such as some sectors'."""
+
+    feature: int
+    values: tuple[float, ...]
+
+
 class Member(Struct, frozen=True, kw_only=True):
     """One model. direction: a raw score per class of CLASSES; return: units of the artifact.
 
@@ -36,6 +43,7 @@ class Member(Struct, frozen=True, kw_only=True):
     bias : added to its raw scores; empty: nothing.
     link : what the text gives: log-odds up to a constant a row, or probabilities, whose logarithm
         is the raw score.
+    scope : the vectors it speaks for, with others of its scope; None: all that are in no scope.
     """
 
     role: Literal["direction", "return"]
@@ -45,6 +53,7 @@ class Member(Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     bias: tuple[float, ...] = ()
     link: Literal["logit", "probability"] = "logit"
+    scope: Scope | None = None
 
 
 class Curve(Struct, frozen=True, kw_only=True):
@@ -73,7 +82,8 @@ class Calibration(Struct, frozen=True, kw_only=True):
 class Reference(Struct, frozen=True, kw_only=True):
     """How one feature was distributed in training. Quantiles are of the rows that have a value.
 
-    missing : share of rows without a value, 0..1. No quantiles: it never had one.
+    missing : share of rows without a value, 0..1. No quantiles: it never had one, or its values
+        are codes of categories.
     """
 
     missing: float
@@ -146,12 +156,16 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
     @property
     def architecture(self) -> str:
-        """Its members by role, such as `direction: lightgbm; scaled return: linear`."""
+        """Its members by role, such as `direction: lightgbm; scaled return: linear`.
+
+        A member with a scope is in parentheses.
+        """
         roles: dict[str, list[str]] = {}
         for member in self.members:
             is_raw = member.role == "direction" or self.target == "raw"
             role = member.role if is_raw else f"{self.target} {member.role}"
-            roles.setdefault(role, []).append(member.format)
+            told = member.format if member.scope is None else f"({member.format})"
+            roles.setdefault(role, []).append(told)
         return "; ".join(f"{role}: {' + '.join(made)}" for role, made in roles.items())
 
     def check_fits(

@@ -23,7 +23,7 @@ def _facts(artifact: Artifact) -> dict[str, str]:
     """Every fact by its path; of members, feature order and reference distributions a digest."""
     fields = msgspec.to_builtins(artifact)
     digests = {
-        f"{member['role']} model {member['learner']}": _digest(member)
+        f"{member['role']} model {member['learner']}{_scope(member['scope'])}": _digest(member)
         for member in fields.pop("members")
     }
     digests["prototypes"] = _digest(fields.pop("prototypes"))
@@ -31,6 +31,10 @@ def _facts(artifact: Artifact) -> dict[str, str]:
     del fields["version"]
     features = {f"feature {n}": _digest(each) for n, each in zip(names, drawn, strict=True)}
     return {**dict(_flat("", fields)), **digests, "feature order": _digest(names), **features}
+
+
+def _scope(scope: dict[str, Any] | None) -> str:
+    return "" if scope is None else f" of {', '.join(f'{value:g}' for value in scope['values'])}"
 
 
 def _digest(value: Any) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.artifact import CLASSES, Artifact, ArtifactError, Member
 from models.linear import Floats, LinearModel
+from models.scope import Speakers
 
 _BEARISH, _BULLISH = CLASSES.index("bearish"), CLASSES.index("bullish")
 
@@ -27,8 +28,8 @@ class Contribution(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """base: the mean over the training rows (linear members: of middle ranks). The largest
-    contributions come first."""
+    """base: the mean over the training rows of who speaks (linear members: of middle ranks). The
+    largest contributions come first."""
 
     base: float
     contributions: tuple[Contribution, ...]
@@ -54,7 +55,9 @@ class Explainer:
         if not members:
             raise ArtifactError(f"artifact {artifact.version}: expected a member for direction")
         n = len(artifact.feature_names)
-        self._parts = [(_shares(artifact.version, each, n), each) for each in members]
+        self._speakers = Speakers(
+            members, n, lambda each: (_shares(artifact.version, each, n), each)
+        )
         self.artifact = artifact
 
     def explain(self, features: Sequence[float | None]) -> Explained:
@@ -70,7 +73,7 @@ class Explainer:
             )
         row = np.array(features, dtype=np.float64)  # None becomes NaN
         sides = np.zeros(len(names) + 1)
-        for shares, member in self._parts:
+        for shares, member in self._speakers.of(row):
             by_class = shares(row)
             if member.bias:
                 by_class[:, -1] += member.bias

@@ -10,11 +10,13 @@ def importances(artifact: Artifact) -> dict[str, float]:
     """Each feature's share, largest first; those that do nothing are left out.
 
     Of trees the gain of their splits, of linear members the absolute coefficients; the members
-    count by their weights. Sums to 1; empty where nothing does anything: a sequence member reads
-    no feature.
+    count by their weights, those of a scope not at all. Sums to 1; empty where nothing does
+    anything: a sequence member reads no feature.
     """
     total: dict[int, float] = {}
     for member in artifact.of("direction"):
+        if member.scope is not None:
+            continue
         moved = _moved(member, len(artifact.feature_names))
         if (of_all := sum(moved.values())) > 0.0:
             for feature, own in moved.items():

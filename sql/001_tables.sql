@@ -2,7 +2,7 @@
 -- and Kafka timestamp; the primary key starts with the event time, as a hypertable demands.
 
 CREATE TABLE IF NOT EXISTS instruments (
-    symbol text PRIMARY KEY,
+    symbol text NOT NULL,
     company text NOT NULL,
     aliases text[] NOT NULL,
     sector text NOT NULL,
@@ -12,7 +12,8 @@ CREATE TABLE IF NOT EXISTS instruments (
     kafka_ts timestamptz NOT NULL,
     topic_id text NOT NULL,
     "partition" integer NOT NULL,
-    "offset" bigint NOT NULL
+    "offset" bigint NOT NULL,
+    PRIMARY KEY (symbol, topic_id, "partition", "offset")
 );
 
 CREATE TABLE IF NOT EXISTS news (

@@ -19,6 +19,10 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS latest;
 
+-- What each symbol is by its newest record; `instruments` keeps what it was before.
+CREATE OR REPLACE VIEW latest_instruments AS
+SELECT DISTINCT ON (symbol) * FROM instruments ORDER BY symbol, kafka_ts DESC, "offset" DESC;
+
 -- Each signal with its features as one object, name to value.
 CREATE OR REPLACE VIEW signal_features AS
 SELECT

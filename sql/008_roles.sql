@@ -43,7 +43,7 @@ BEGIN
     ] LOOP
         EXECUTE format('GRANT INSERT ON %I.%I TO %I', own, written, writer);
     END LOOP;
-    FOREACH written IN ARRAY ARRAY['instruments', 'positions', 'ml_aliases', 'dead_letter_fates'] LOOP
+    FOREACH written IN ARRAY ARRAY['positions', 'ml_aliases', 'dead_letter_fates'] LOOP
         EXECUTE format('GRANT UPDATE ON %I.%I TO %I', own, written, writer);
     END LOOP;
 

@@ -23,6 +23,7 @@ from lightgbm.dask import DaskLGBMRegressor
 
 from stream.errors import Unavailable
 from training.labels import Floats, Ints
+from training.learners.categories import categories
 from training.learners.learner import MAX_ROUNDS, STOP_AFTER, Block, check_losses
 from training.learners.lightgbm import Task
 
@@ -67,7 +68,10 @@ def grown_there(
         target, weight = (_dealt(client, workers, values) for values in task.fit)
         with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.filterwarnings("ignore", r"Parameter \w+ will be ignored")  # threads: Dask's
-            model.fit(x, target, sample_weight=weight, feature_name=list(names))
+            model.fit(
+                x, target, sample_weight=weight,
+                feature_name=list(names), categorical_feature=categories(names),
+            )  # fmt: skip
         losses = _losses(model.booster_, tune.x, *task.tune)
         check_losses("lightgbm", losses)
         best = _best_round(losses, STOP_AFTER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -29,14 +30,20 @@ from training.targets import aim_at, foreseen, unit_bps
 
 
 class Fitted(NamedTuple):
-    """Members and how to read them. prior : class shares of the fit rows. n_days : effective,
-    of the rows that calibrated. target : what the expected return is of."""
+    """Members and how to read them.
+
+    prior : class shares of the fit rows. n_days : effective, of the rows that calibrated.
+    target : what the expected return is of. n_tried : models that were fitted to choose these
+    members. found : what else is worth a metric.
+    """
 
     members: tuple[Member, ...]
     calibration: Calibration
     prior: Floats
     n_days: float
     target: Target
+    n_tried: int = 0
+    found: Mapping[str, float | None] = {}
 
     def predict(self, rows: TrainingTable) -> tuple[Floats, Floats]:
         """(n, 3) probabilities and (n,) expected returns in basis points."""
@@ -71,6 +78,14 @@ def fit_fold(
         members = recipe.fit(learnt, held_out, fit.feature_names, seed, num_threads)
     except TrainingRefused as error:
         raise TrainingRefused(f"{label}, {error}") from None
+    return read(members, fit, tune, recipe.target)
+
+
+def read(
+    members: tuple[Member, ...], fit: TrainingTable, tune: TrainingTable, target: Target
+) -> Fitted:
+    """The members, which `fit` made, calibrated on `tune`."""
+    held_out = aim_at(target, fit).block(tune)
     prior = np.bincount(fit.y, minlength=3) / len(fit)
     raw, units = raw_scores(members, tune.x, tune.sequence)
     slope = fit_slope(units[held_out.known], held_out.outcome[held_out.known])
@@ -78,7 +93,7 @@ def fit_fold(
     calibration = msgspec.structs.replace(
         fit_calibration(raw, tune.y, prior, n_days), return_scale=slope
     )
-    return Fitted(members, calibration, prior, n_days, recipe.target)
+    return Fitted(members, calibration, prior, n_days, target)
 
 
 def threshold_of(fitted: Fitted, choose: TrainingTable) -> Threshold:

@@ -82,12 +82,11 @@ class History:
     def events(self, partition: int) -> Iterator[Stored]:
         """One partition's events, in the order the engine applied them."""
         inputs: dict[str, Iterator[Stored]] = {**self.inputs(partition)}
-        yield from inputs.pop("instruments")
         tape = ((each.at_us // 1000, 1, each) for each in inputs.pop(self._tape.table))
         # A replay's scores lie in the log as partitions raced, and count from their own time on.
         ids = self.log.topic_ids(SENTIMENT.table)
         scores = (each for _, each in self.log.read(SENTIMENT, partition, ids, by_time=True))
-        beside = inputs["actions"], inputs["market"], scores
+        beside = inputs["instruments"], inputs["actions"], inputs["market"], scores
         others = merge(*beside, key=lambda each: each.at_us // 1000)
         ahead = ((each.at_us // 1000, 0, each) for each in others)
         for _, _, each in merge(ahead, tape, key=lambda read: read[:2]):

@@ -13,6 +13,7 @@ from models.sequence import Sequences
 from training import page
 from training.as_served import predictions
 from training.labels import Floats
+from training.learners.categories import categories
 
 _ROWS = 200  # asked for the influence
 _ROWS_EACH = 60  # asked for each point of a dependence
@@ -68,7 +69,8 @@ def drawn_dependence(
     some = np.random.default_rng(seed).permutation(len(x))[:_ROWS_EACH]
     rows, beside = x[some], None if sequences is None else sequences[some]
     drawn = go.Figure()
-    for i in found.order[:_TOP]:
+    numbers = [i for i in found.order if not categories([found.names[i]])]
+    for i in numbers[:_TOP]:
         seen = x[~np.isnan(x[:, i]), i]
         if not len(seen) or found.moves[i] == 0.0:
             continue

@@ -105,8 +105,8 @@ class _Probe:
         for after, state in self.futures.items():
             due = self.due
             market = state.market.view(due.symbol, due.trigger, due.as_of, due.cut)
-            symbol = state.symbols.states[due.symbol]
-            vector = symbol.vector(due.cut, include_open=False, market=market)
+            symbol, sector = state.symbols.states[due.symbol], state.symbols.sector(due.symbol)
+            vector = symbol.vector(due.cut, include_open=False, market=market, sector=sector)
             for name, was, became in zip(names, self.due.vector, vector, strict=True):
                 if was != became:
                     moved = Moved(name, self.due.symbol, self.due.cut, after, was, became)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from training.by_sector import fit_by_sector
 from training.evaluate import log_losses
-from training.fit import fit_fold, judged_rows
+from training.fit import judged_rows
 from training.judged import Judged, session_returns
 from training.label_rules import LabelRule
 from training.learners.recipe import Recipe
@@ -61,7 +62,7 @@ def walked(
     for i, split in enumerate(splits):
         progress(f"split {i + 1} of {len(splits)}", i / len(splits))
         fit, tune = _parted(rows, split.train)
-        fitted = fit_fold(
+        fitted = fit_by_sector(
             rows.take(fit), rows.take(tune), recipe,
             label=f"split {i + 1}", seed=seed, num_threads=num_threads,
         )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from models.artifact import Artifact
 from training.gates import Check, Gates, at_most
 from training.labels import Floats
+from training.learners.categories import categories
 from training.rows import TrainingTable
 
 _SHOWN = 5  # names in a note
@@ -103,8 +104,13 @@ def _without_values(rows: TrainingTable) -> list[str]:
 
 
 def _constant(rows: TrainingTable) -> list[str]:
-    """Features with one value in every row; one that also misses sometimes tells something."""
-    return [name for name, column in _columns(rows) if (column == column[:1]).all()]
+    """Features with one value in every row; one that also misses sometimes tells something.
+
+    All symbols may be of one sector.
+    """
+    known = set(categories(rows.feature_names))
+    found = [name for name, column in _columns(rows) if (column == column[:1]).all()]
+    return [name for name in found if name not in known]
 
 
 def _columns(rows: TrainingTable) -> Iterable[tuple[str, Floats]]:

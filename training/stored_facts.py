@@ -47,8 +47,8 @@ def news_facts(history: History, sentiment_model: str | None) -> NewsFacts:
 
 
 def sectors_of(history: History) -> dict[str, str]:
-    """The sector of each symbol that has one."""
-    query = "SELECT symbol, sector FROM instruments WHERE sector <> ''"
+    """The newest sector of each symbol that has one."""
+    query = "SELECT symbol, sector FROM latest_instruments WHERE sector <> ''"
     return dict(history.connection.execute(query).fetchall())
 
 

@@ -36,7 +36,7 @@ _SESSIONS = """
 SELECT DISTINCT kind, at, calendar, session FROM clock
 WHERE kind IN ('open', 'close') AND session IS NOT NULL ORDER BY at
 """
-_CALENDARS = "SELECT symbol, calendar FROM instruments"
+_CALENDARS = "SELECT symbol, calendar FROM latest_instruments"
 _CALENDAR = "SELECT policy->>'calendar' FROM policies ORDER BY first_seen DESC LIMIT 1"
 
 

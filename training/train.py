@@ -14,13 +14,15 @@ from models.unit import Target
 from stream.features.sequence import CHANNELS
 from training.ablation import BOTH, PRICES, Ablation, ablation, others, priced
 from training.as_served import SHARE, newer
+from training.by_sector import fit_by_sector
 from training.errors import TrainingRefused
 from training.fingerprint import fingerprint
-from training.fit import Fitted, fit_fold, judged_rows, threshold_of
+from training.fit import Fitted, judged_rows, threshold_of
 from training.gates import Check, Gates, Verdict
 from training.judge import judge
 from training.judged import Judged, metrics
 from training.labels import Floats
+from training.learners.categories import categories
 from training.learners.learner import Learner
 from training.learners.lightgbm import LightGBM
 from training.learners.recipe import Recipe
@@ -38,9 +40,10 @@ Progress = Callable[[str, float], None]
 Chooser = Callable[[TrainingTable, int, int], tuple[Recipe, int]]
 
 
-def untuned(learner: Learner, target: Target = "raw") -> Chooser:
+def untuned(learner: Learner, target: Target = "raw", *, per_sector: bool = False) -> Chooser:
     """The learner as it is, in every fold."""
-    return lambda fit, fold, n_folds: (Recipe(learner, target=target), 0)
+    recipe = Recipe(learner, target=target, per_sector=per_sector)
+    return lambda fit, fold, n_folds: (recipe, 0)
 
 
 class Trained(NamedTuple):
@@ -112,10 +115,11 @@ def train_model(
         for j, (name, table) in enumerate(tables.items()):
             label = f"fold {i + 1}"
             progress(f"{label} of {len(folds)}: {name}", (i * len(tables) + j) / n_fits)
-            models[name] = fit_fold(
+            models[name] = fit_by_sector(
                 table.take(fold.fit), table.take(fold.tune), recipe,
                 label=label, seed=seed, num_threads=num_threads,
             )  # fmt: skip
+            n_trials += models[name].n_tried
             parts[name].append(judged_rows(models[name], table, fold.judge, i))
     newest = models[BOTH]
     threshold = threshold_of(newest, rows.take(fold.choose))
@@ -145,6 +149,7 @@ def train_model(
         "coverage": threshold.coverage,
     }
     numbers |= without_market(recipe.target, rows)
+    numbers |= newest.found
     numbers |= {SHARE.format(name): float(p) for name, p in zip(CLASSES, newest.prior, strict=True)}
     artifact = _artifact(
         rows, fold, recipe, newest, threshold.confidence, numbers, seed, code_revision,
@@ -204,7 +209,7 @@ def _artifact(
 ) -> Artifact:
     later = np.concatenate([fold.tune, fold.choose])
     known = rows.take(np.concatenate([fold.fit, later]))
-    reference = tuple(_reference(column) for column in known.x.T)
+    reference = tuple(map(_reference, rows.feature_names, known.x.T))
     return with_version(
         Artifact(
             name=recipe.learner.name,
@@ -236,9 +241,10 @@ def _artifact(
     )
 
 
-def _reference(column: Floats) -> Reference:
+def _reference(name: str, column: Floats) -> Reference:
     seen = column[~np.isnan(column)]
-    quantiles = np.quantile(seen, [float(q) for q in QUANTILES]).tolist() if len(seen) else []
+    ordered = len(seen) and not categories([name])
+    quantiles = np.quantile(seen, [float(q) for q in QUANTILES]).tolist() if ordered else []
     return Reference(
         missing=1.0 - len(seen) / len(column),
         quantiles=dict(zip(QUANTILES, quantiles, strict=False)),

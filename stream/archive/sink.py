@@ -253,15 +253,11 @@ def _insert(cursor: psycopg.Cursor, table: Table, rows: Sequence[Row]) -> int:
     aside = sql.Identifier("pg_temp", f"new_{table.name}")
     _copy(cursor, table, aside, rows)
     names = {"table": sql.Identifier(table.name), "columns": _columns(table), "aside": aside}
-    if table.name == "instruments":
-        cursor.execute(_upsert_instruments(table).format(**names))
-    else:
-        cursor.execute(
-            sql.SQL(
-                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {aside} "
-                "ON CONFLICT DO NOTHING"
-            ).format(**names)
-        )
+    cursor.execute(
+        sql.SQL(
+            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {aside} ON CONFLICT DO NOTHING"
+        ).format(**names)
+    )
     return cursor.rowcount
 
 
@@ -276,15 +272,3 @@ def _copy(cursor: psycopg.Cursor, table: Table, into: sql.Identifier, rows: Sequ
 
 def _columns(table: Table) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, table.columns))
-
-
-def _upsert_instruments(table: Table) -> sql.SQL:
-    """The latest record of a symbol wins; a symbol's records are in one partition, in order."""
-    changes = ", ".join(f'"{c}" = excluded."{c}"' for c in table.columns if c != "symbol")
-    return sql.SQL(
-        "INSERT INTO {table} AS known ({columns}) "
-        "SELECT DISTINCT ON (symbol) {columns} FROM {aside} "
-        'ORDER BY symbol, kafka_ts DESC, "offset" DESC '
-        f"ON CONFLICT (symbol) DO UPDATE SET {changes} "
-        'WHERE excluded.topic_id <> known.topic_id OR excluded."offset" > known."offset"'
-    )

@@ -23,6 +23,7 @@ from stream.cli.run import JsonFlag
 from stream.cli.search import (
     DaskOption,
     LearnerOption,
+    PerSectorOption,
     ResumeOption,
     Search,
     TargetOption,
@@ -71,6 +72,7 @@ def retrain(
         str | None, typer.Option(help="Of labels and signals, e.g. 30m or 2w; docs/labels.md.")
     ] = None,
     learner: LearnerOption = "lightgbm",
+    per_sector: PerSectorOption = False,
     target: TargetOption = "raw",
     tune: TuneOption = None,
     resume: ResumeOption = False,
@@ -89,7 +91,7 @@ def retrain(
 
     Example: tapewire retrain --promote --report model.html
     """
-    search = Search(learner, tune, resume, dask, target)
+    search = Search(learner, tune, resume, dask, target, per_sector)
     given = read_settings()
     with nullcontext(given) if promote else stored(given) as settings:
         result = retrain_and_announce(

@@ -45,6 +45,9 @@ ResumeOption = Annotated[
 DaskOption = Annotated[
     str | None, typer.Option(help="Scheduler of a Dask cluster that grows LightGBM's trees.")
 ]
+PerSectorOption = Annotated[
+    bool, typer.Option("--per-sector", help="Give a sector its own model where that wins.")
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Search:
     resume: bool = False
     dask: str | None = None
     target: Target = "raw"
+    per_sector: bool = False
 
     @property
     def sequences(self) -> bool:
@@ -68,7 +72,9 @@ class Search:
         learner = None if self.learner == "lightgbm" else self.learner
         stored = {} if self.tune is None else {"tune": "0m", "resume": True}
         target = None if self.target == "raw" else self.target
-        return {"learner": learner, "target": target, "dask": self.dask, **stored}
+        apart = self.per_sector or None
+        given = {"learner": learner, "per_sector": apart, "target": target, "dask": self.dask}
+        return {**given, **stored}
 
     @contextmanager
     def chooser(
@@ -121,13 +127,13 @@ class Search:
         if self.tune is None:
             if self.resume:
                 raise Refused("--resume: expected --tune too; --tune 0m uses what is stored")
-            return untuned(chosen, self.target)
+            return untuned(chosen, self.target, per_sector=self.per_sector)
         with needs("retrain --tune", "train"):
             from training.tune import Tuning
         path = settings.data_dir / "studies" / f"{settings.namespace}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return Tuning(
-            recipe=Recipe(chosen, target=self.target),
+            recipe=Recipe(chosen, target=self.target, per_sector=self.per_sector),
             path=path,
             spent=_spent(seconds(self.tune)),
             resume=self.resume,

@@ -134,15 +134,20 @@ class SymbolState:
         self._tape.book.done.know(self._actions)
 
     def vector(
-        self, cut: int, *, include_open: bool, market: MarketView | None = None
+        self,
+        cut: int,
+        *,
+        include_open: bool,
+        market: MarketView | None = None,
+        sector: str = "",
     ) -> tuple[float | None, ...]:
         """The feature set's values at `cut`; None is missing, zero is a value.
 
         From panes with end <= cut (with `include_open` also the open ones as applied so far),
         sessions as known at `cut`, news with available_at <= cut, actions with ex_at <= cut, and
-        what is told of the market.
+        what is told of the market and of the symbol's sector.
         """
-        return self._looked(cut, include_open, market, self.feature_set.compute)
+        return self._looked(cut, include_open, market, self.feature_set.compute, sector)
 
     def told(self, cut: int) -> tuple[float | None, ...]:
         """What the market compares at `cut`: the move, then the ranked values."""
@@ -155,7 +160,12 @@ class SymbolState:
         return self._looked(cut, include_open, None, lambda view: sequence(view, self.feature_set))
 
     def _looked(
-        self, cut: int, include_open: bool, market: MarketView | None, look: Callable[[View], T]
+        self,
+        cut: int,
+        include_open: bool,
+        market: MarketView | None,
+        look: Callable[[View], T],
+        sector: str = "",
     ) -> T:
         tape = self._tape
         taken = tape.take(cut, include_open=include_open)
@@ -170,6 +180,7 @@ class SymbolState:
                 taken.n_done,
                 self._news.at(cut),
                 market,
+                sector,
             )
             return look(view)
         finally:

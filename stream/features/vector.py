@@ -10,6 +10,7 @@ from stream.features import calendar, market, opinion, relative
 from stream.features.groups import Feature, Group, Values
 from stream.features.marketbook import MarketRule, sessions_us
 from stream.features.panes import DAY_US, HOUR_US, MINUTE_US
+from stream.features.sector import membership
 from stream.features.view import View, Window, days, hours, minutes, sessions
 
 __all__ = ["FEATURE_SETS", "Feature", "FeatureSet"]
@@ -107,7 +108,7 @@ _INTRADAY_MARKET = MarketRule(
 )
 INTRADAY = FeatureSet(
     name="intraday",
-    version=3,
+    version=4,
     pane_us=MINUTE_US,
     pane_window_us=4 * HOUR_US,
     panes_kept=None,
@@ -123,6 +124,7 @@ INTRADAY = FeatureSet(
         relative.excess(minutes(5), hours(1)),
         relative.exposure(hours(4), 12, hours(1)),
         relative.standing(_INTRADAY_MARKET.ranked, _INTRADAY_OWN, less_mean=("sentiment_mean_1d",)),
+        membership(),
     ),
 )
 
@@ -162,7 +164,7 @@ _DAILY_MARKET = MarketRule(
 )
 DAILY = FeatureSet(
     name="daily",
-    version=3,
+    version=4,
     pane_us=None,
     pane_window_us=None,
     panes_kept=251,
@@ -178,6 +180,7 @@ DAILY = FeatureSet(
         relative.excess(sessions(1), sessions(5), sessions(20)),
         relative.exposure(sessions(60), 40, sessions(1), sessions(5)),
         relative.standing(_DAILY_MARKET.ranked, _DAILY_OWN, less_mean=("sentiment_mean_1d",)),
+        membership(),
     ),
 )
 

@@ -140,6 +140,7 @@ class View:
         "own",
         "panes",
         "returns",
+        "sector",
         "sentiments",
         "session",
         "session_high",
@@ -158,9 +159,11 @@ class View:
         session_high: int,
         told: Stories,
         market: MarketView | None,
+        sector: str,
     ) -> None:
         self.cut = cut
         self.market = market
+        self.sector = sector  # empty: unknown
         self.own: Sequence[float | None] = ()  # the values so far, in the vector's order
         self.panes = panes
         self.high = high  # panes[:high] end at or before the cut, or are open and included

@@ -43,6 +43,7 @@ class DueAt(Protocol):
         *,
         live: bool,
         market: MarketView | None = None,
+        sector: str = "",
         with_sequence: bool = False,
     ) -> Due: ...
 
@@ -56,6 +57,7 @@ def due_at(
     *,
     live: bool,
     market: MarketView | None = None,
+    sector: str = "",
     with_sequence: bool = False,
 ) -> Due:
     """All that a signal says."""
@@ -67,7 +69,7 @@ def due_at(
         status="published",
         as_of=as_of,
         cut=cut,
-        vector=state.vector(cut, include_open=live, market=market),
+        vector=state.vector(cut, include_open=live, market=market, sector=sector),
         price=state.last_price(),
         evidence=state.evidence(cut),
         last_tick_at=state.last_tick_at(cut, include_open=live),
@@ -87,6 +89,7 @@ def row_at(
     *,
     live: bool,
     market: MarketView | None = None,
+    sector: str = "",
     with_sequence: bool = False,
 ) -> Due:
     """What training takes: nothing of where news came from, and no vector of a warm-up."""
@@ -99,7 +102,7 @@ def row_at(
         status="published",
         as_of=as_of,
         cut=cut,
-        vector=state.vector(cut, include_open=live, market=market) if warm else (),
+        vector=state.vector(cut, include_open=live, market=market, sector=sector) if warm else (),
         price=state.last_price(),
         evidence=(),
         last_tick_at=state.last_tick_at(cut, include_open=live),

@@ -128,8 +128,8 @@ class EventTime:
     ) -> Due:
         """A symbol to be scored; with `live` its open pane counts too."""
         market = self._market.view(symbol, trigger, as_of, cut)
-        state = self._symbols.states[symbol]
+        state, sector = self._symbols.states[symbol], self._symbols.sector(symbol)
         return self._due_at(
             state, trigger, ref, as_of, cut,
-            live=live, market=market, with_sequence=self.with_sequence,
+            live=live, market=market, sector=sector, with_sequence=self.with_sequence,
         )  # fmt: skip

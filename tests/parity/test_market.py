@@ -27,7 +27,7 @@ DAYS = date(2024, 1, 2), date(2024, 4, 19)
 NOON_US = 16 * HOUR_US  # 11:00 in New York: an hour and a half of each session
 SYMBOLS = ("AAPL", "MSFT", "XOM", "JPM", "PFE", "KO", "BA", "NVDA", "T", "F")
 OWN = {
-    n: len([f for g in each.groups[:-4] for f in g.features]) for n, each in FEATURE_SETS.items()
+    n: len([f for g in each.groups[:-5] for f in g.features]) for n, each in FEATURE_SETS.items()
 }
 
 

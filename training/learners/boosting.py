@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from threadpoolctl import threadpool_limits
 
 from models.artifact import Member
+from training.learners.categories import without_categories
 from training.learners.learner import (
     MAX_ROUNDS,
     STOP_AFTER,
@@ -46,6 +47,7 @@ class Boosting(Tunable):
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
     ) -> tuple[Member, ...]:
+        fit, tune = (without_categories(each, names) for each in (fit, tune))
         common: dict[str, Any] = {
             "learning_rate": self.learning_rate,
             "max_leaf_nodes": self.num_leaves,

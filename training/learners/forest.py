@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from models.artifact import Member
+from training.learners.categories import without_categories
 from training.learners.learner import Block, Span, Tunable
 from training.learners.trees import Tree, lightgbm_text, of_float32
 
@@ -35,6 +36,7 @@ class Forest(Tunable):
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
     ) -> tuple[Member, ...]:
+        fit = without_categories(fit, names)
         common: dict[str, Any] = {
             "n_estimators": self.n_trees,
             "max_depth": self.max_depth,

@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 
 from models.artifact import Member
+from training.learners.categories import categories
 from training.learners.learner import (
     MAX_ROUNDS,
     STOP_AFTER,
@@ -38,7 +39,10 @@ Grow = Callable[[Block, Block, tuple[str, ...], Sequence[Task]], list[str]]
 
 def grown_here(fit: Block, tune: Block, names: tuple[str, ...], tasks: Sequence[Task]) -> list[str]:
     """Grow trees on this machine; the bins are found once for all targets."""
-    data = lightgbm.Dataset(fit.x, fit.y, feature_name=list(names), free_raw_data=False)
+    data = lightgbm.Dataset(
+        fit.x, fit.y, feature_name=list(names), categorical_feature=categories(names),
+        free_raw_data=False,
+    )  # fmt: skip
     held_out = lightgbm.Dataset(tune.x, tune.y, reference=data, free_raw_data=False)
     return [_boosted(task, data, held_out) for task in tasks]
 

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from models.artifact import Member
 from models.linear import N_KNOTS, Line, Ranker
 from training.labels import Floats
+from training.learners.categories import without_categories
 from training.learners.learner import Block, Span, Tunable, check_losses
 
 _MAX_STEPS = 200
@@ -31,6 +32,7 @@ class Linear(Tunable):
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
     ) -> tuple[Member, ...]:
+        fit = without_categories(fit, names)
         corners = [_corners(column) for column in fit.x.T]
         knots, levels = (tuple(each) for each in zip(*corners, strict=True))
         ranks = Ranker(knots, levels).many(fit.x)

@@ -15,6 +15,7 @@ from models.artifact import Member
 from models.unit import Target
 from training.errors import TrainingRefused
 from training.labels import Floats
+from training.learners.categories import categories, without
 from training.learners.learner import Block, Learner, Span
 
 _ROUNDS = 30  # of the trees that rank the features
@@ -28,12 +29,14 @@ class Recipe:
     keep : share of the features, those whose splits gain most on the fit rows.
     balance : 0 weighs rows as they are, 1 gives each class the same weight. The members' biases
         take it back out of the probabilities.
+    per_sector : whether sectors may have models of their own (`training.by_sector`).
     """
 
     learner: Learner
     keep: float = 1.0
     balance: float = 0.0
     target: Target = "raw"
+    per_sector: bool = False
 
     @property
     def space(self) -> Mapping[str, Span]:
@@ -66,10 +69,8 @@ class Recipe:
         _check(fit, "fit")
         _check(tune, "tune")
         if self.keep < 1.0:
-            # A column without values is split by no tree and ranks 0 in a line: the members
-            # still read whole vectors.
-            dropped = ~chosen(fit, self.keep, seed, threads)
-            fit, tune = (_without(block, dropped) for block in (fit, tune))
+            dropped = ~chosen(fit, names, self.keep, seed, threads)
+            fit, tune = (without(block, dropped) for block in (fit, tune))
         shares = np.bincount(fit.y, weights=fit.weight, minlength=3) / fit.weight.sum()
         factor = shares**-self.balance
         fit, tune = (block._replace(weight=block.weight * factor[block.y]) for block in (fit, tune))
@@ -80,7 +81,9 @@ class Recipe:
         return tuple(_biased(each, bias) if each.role == "direction" else each for each in members)
 
 
-def chosen(fit: Block, keep: float, seed: int, threads: int) -> npt.NDArray[np.bool_]:
+def chosen(
+    fit: Block, names: tuple[str, ...], keep: float, seed: int, threads: int
+) -> npt.NDArray[np.bool_]:
     """(f,) which features gain most in a short boosting of these rows' returns."""
     n = max(1, round(keep * fit.x.shape[1]))
     outcome, weight = fit.returns
@@ -96,19 +99,19 @@ def chosen(fit: Block, keep: float, seed: int, threads: int) -> npt.NDArray[np.b
             "seed": seed,
             "num_threads": threads,
         },
-        lightgbm.Dataset(fit.x, outcome, weight=weight),
+        lightgbm.Dataset(
+            fit.x,
+            outcome,
+            weight=weight,
+            feature_name=list(names),
+            categorical_feature=categories(names),
+        ),
         _ROUNDS,
     )
     order = np.argsort(-booster.feature_importance("gain"), kind="stable")
     mask = np.zeros(fit.x.shape[1], dtype=bool)
     mask[order[:n]] = True
     return mask
-
-
-def _without(block: Block, dropped: npt.NDArray[np.bool_]) -> Block:
-    x = block.x.copy()
-    x[:, dropped] = np.nan
-    return block._replace(x=x)
 
 
 def _biased(member: Member, bias: Floats) -> Member:

@@ -12,6 +12,7 @@ import xgboost
 
 from models.artifact import Member
 from training.labels import Floats
+from training.learners.categories import without_categories
 from training.learners.learner import (
     MAX_ROUNDS,
     STOP_AFTER,
@@ -46,6 +47,7 @@ class XGBoost(Tunable):
     def fit(
         self, fit: Block, tune: Block, names: tuple[str, ...], seed: int, threads: int
     ) -> tuple[Member, ...]:
+        fit, tune = (without_categories(each, names) for each in (fit, tune))
         common = {
             "eta": self.learning_rate,
             "max_depth": self.max_depth,

@@ -19,6 +19,7 @@ from stream.clock.calendar import Session, sessions
 from stream.days import midnight
 from stream.errors import Refused
 from stream.features.panes import of_bar
+from stream.features.sector import SECTOR
 from stream.features.symbol import SymbolState
 from stream.features.vector import DAILY
 from training.labels import Floats
@@ -89,6 +90,7 @@ def make_rows(
     vectors.sort(key=lambda row: row[:2])
     at = pd.MultiIndex.from_arrays([[v[0] for v in vectors], [v[1] for v in vectors]])
     scorer = pd.DataFrame([v[2] for v in vectors], columns=list(DAILY.names), dtype=float)
+    scorer = scorer.drop(columns=SECTOR)  # ranks are of numbers
     is_news = scorer.columns.str.startswith(_NEWS)
     closes = bars["adj_close"]
     across = market_and_sector(closes, folder.sectors)

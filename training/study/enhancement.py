@@ -26,6 +26,7 @@ from training.calibrate import fit_slope
 from training.errors import TrainingRefused
 from training.fit import raw_scores
 from training.labels import Floats, Ints
+from training.learners.categories import categories
 from training.learners.learner import Block, Learner
 from training.learners.recipe import Recipe
 from training.splits import Fold, Rows, SplitRule
@@ -97,13 +98,14 @@ def enhance(
     y = 1 + (target > _THIRD).astype(np.int64) - (target < -_THIRD)
     weight = uniqueness(rows)
     is_news = np.isin(rows.feature_names, list(news_names))
+    is_state = ~(is_news | np.isin(rows.feature_names, categories(rows.feature_names)))
     folds = checked_folds(rows.as_of_us, rows.exit_us, split, "articles")
     scores = {name: np.full(len(rows), np.nan) for name in (TEXT, STATE, BOTH)}
     fold_of = np.full(len(rows), -1)
     for i, fold in enumerate(folds):
         fold_of[fold.judge] = i
         text = np.column_stack([*text_columns(found, fold.fit).values(), rows.x[:, is_news]])
-        inputs = {TEXT: text, STATE: rows.x[:, ~is_news]}
+        inputs = {TEXT: text, STATE: rows.x[:, is_state]}
         inputs[BOTH] = np.column_stack(list(inputs.values()))
         for j, (name, x) in enumerate(inputs.items()):
             label = f"fold {i + 1} of {len(folds)}: {name}"

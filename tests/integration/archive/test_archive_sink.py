@@ -313,12 +313,14 @@ def test_a_chunk_that_would_leave_a_gap_is_not_written(database: str, sink: Sink
     assert sink.positions(["id"]) == {("id", 0): 3}
 
 
-def test_the_latest_instrument_of_a_symbol_stands(database: str, sink: Sink) -> None:
+def test_every_record_of_an_instrument_is_kept(database: str, sink: Sink) -> None:
     named = [events.encode(events.Instrument(symbol="AAPL", company=c)) for c in ("a", "b", "c")]
     sink.write([chunk("instruments", named[0], named[1])])
     sink.write([chunk("instruments", named[2], first=2)])
     sink.write([chunk("instruments", named[0])])
-    assert query(database, "SELECT company FROM instruments") == [{"company": "c"}]
+    kept = query(database, "SELECT company FROM instruments ORDER BY 1")
+    assert [row["company"] for row in kept] == ["a", "b", "c"]
+    assert query(database, "SELECT company FROM latest_instruments") == [{"company": "c"}]
 
 
 def test_garbage_is_kept_and_its_neighbours_are_written(database: str, sink: Sink) -> None:

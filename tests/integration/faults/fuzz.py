@@ -28,7 +28,7 @@ READ = {
 }
 _MOST_QUEUED = 10_000
 _STILL_S = 120.0  # with nothing more read or kept
-# `instruments` has one row a symbol, and `sentiment` also what the role sends: letters alone tell.
+# Of `sentiment`, which also holds what the role sends, and of `instruments` letters alone tell.
 _TABLES = {
     "news": "news",
     "ticks": "ticks",

@@ -34,7 +34,7 @@ from training.errors import TrainingRefused
 from training.gates import Gates
 from training.history import open_history
 from training.retrain import retrain
-from training.stored_facts import main_sentiment_model
+from training.stored_facts import main_sentiment_model, sectors_of
 from training.validate import validate
 
 pytestmark = pytest.mark.stack
@@ -109,6 +109,7 @@ def test_topics_are_merged_by_kafka_time_and_the_tape_goes_last_on_a_tie(databas
         symbol="AAA", kind="split", ex_date=date(2023, 12, 1), value=2.0, announced_at=moment(START)
     )
     instrument = Instrument(symbol="AAA", aliases=("Triple A",), listed_from=date(2000, 1, 3))
+    moved = msgspec.structs.replace(instrument, sector="Energy")
     ms = 1_000
     store(
         database,
@@ -118,13 +119,16 @@ def test_topics_are_merged_by_kafka_time_and_the_tape_goes_last_on_a_tie(databas
             (tied, 0, 1, START + 9 * ms, "s"),
             (early, 0, 0, START + 2 * ms, "s"),
             (split, 0, 0, START + 5 * ms + 999, "a"),
-            (instrument, 0, 0, START + 50 * ms, "i"),
+            (instrument, 0, 0, START + ms, "i"),
+            (moved, 0, 1, START + 50 * ms, "i"),
         ],
     )
     found = read(database)[0]
-    assert [each.event for each in found] == [instrument, early, split, tick, tied, beat]
-    assert [each.offset for each in found] == [0, 0, 0, 7, 1, 8]
+    assert [each.event for each in found] == [instrument, early, split, tick, tied, beat, moved]
+    assert [each.offset for each in found] == [0, 0, 0, 7, 1, 8, 1]
     assert found[3].at_us == START + 5 * ms
+    with open_history(*database, "ticks") as history:
+        assert sectors_of(history) == {"AAA": "Energy"}
 
 
 def test_scores_that_raced_in_the_log_are_read_in_the_order_of_their_times(database):

@@ -67,6 +67,18 @@ def test_no_time_is_spent_from_the_beginning(tmp_path: Path) -> None:
     assert tuning.spent() == 1.0
 
 
+@pytest.mark.parametrize("tune", [None, "0m"])
+def test_sectors_may_have_their_own_models_with_and_without_tuning(
+    tune: str | None, tmp_path: Path
+) -> None:
+    for per_sector in (False, True):
+        found = chooser(Search("linear", tune, per_sector=per_sector), tmp_path)
+        recipe = found.recipe if isinstance(found, Tuning) else found(None, 0, 1)[0]  # type: ignore[operator]
+        assert recipe.per_sector is per_sector
+    command = again(Settings(), "retrain", **Search(per_sector=True).options)
+    assert command.endswith("tapewire retrain --per-sector")
+
+
 def test_the_command_again_searches_no_more() -> None:
     command = again(Settings(namespace="here"), "retrain", **Search("linear", "30m").options)
     assert command == "TAPEWIRE_NAMESPACE=here tapewire retrain --learner linear --tune 0m --resume"

@@ -147,7 +147,7 @@ def test_balanced_weights_leave_the_probabilities_of_the_rows(name):
 
 def test_left_out_features_move_nothing():
     members = fitted("linear+boosting", keep=0.34)
-    kept = chosen(FIT, 0.34, 3, 1)
+    kept = chosen(FIT, NAMES, 0.34, 3, 1)
     assert kept.sum() == 2
     other = TUNE.x.copy()
     other[:, ~kept] = 7.0

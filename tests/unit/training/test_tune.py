@@ -154,9 +154,14 @@ def test_a_feature_that_leaks_in_judged_rows_is_not_chosen(tmp_path):
     newest = seen[-1]
     assert max(fit.exit_us.max() for fit in seen) < judged.max()
     assert newest.exit_us.max() < table.as_of_us[int(0.88 * len(table))]
-    assert list(chosen(block(newest), 0.25, 0, 1)) == [True, False, False, False]
+    assert list(chosen(block(newest), newest.feature_names, 0.25, 0, 1)) == [
+        True,
+        False,
+        False,
+        False,
+    ]
     # Had it seen the judged rows, it would have been the first.
-    assert chosen(block(table), 0.25, 0, 1)[1]
+    assert chosen(block(table), table.feature_names, 0.25, 0, 1)[1]
     assert trained.artifact.metrics["n_trials"] >= 3
     assert 0.1 <= trained.artifact.parameters["keep"] <= 1.0
 
