@@ -119,7 +119,8 @@ def test_codes_lie_in_no_range_and_at_no_distance() -> None:
     index = scorer._dissimilarity
     assert index is not None
     moves = (0.1,) * N_MOVES
-    assert index.row((*moves, 1.0)) == index.row((*moves, 63.0)) == index.row((*moves, None))
+    usual, other, unknown = (index.row(Row.of((*moves, code))) for code in (1.0, 63.0, None))
+    assert usual == other == unknown
     assert not scorer.unlike((*moves, 63.0))
 
 
