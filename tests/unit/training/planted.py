@@ -7,6 +7,7 @@ import numpy as np
 from training.learners.learner import Block
 
 NAMES = ("line", "bend", "count", "noise", "constant", "never")
+LEARNERS = ("lightgbm", "xgboost", "forest", "boosting", "linear")  # those that read vectors
 
 
 def make_block(n: int, seed: int = 0) -> Block:

@@ -21,14 +21,13 @@ from threadpoolctl import threadpool_limits
 from models.lightgbm_row import RowModel
 from models.pool import Pool
 from models.row import Row
-from tests.unit.training.planted import NAMES, hard_rows, make_block
+from tests.unit.training.planted import LEARNERS, NAMES, hard_rows, make_block
 from training.errors import TrainingRefused
 from training.learners import boosting, forest
 from training.learners import xgboost as boosted
 from training.learners.learner import check_losses
 from training.learners.lightgbm import LightGBM
 from training.learners.linear import Linear
-from training.learners.named import NAMES as LEARNERS
 from training.learners.named import learner
 from training.learners.recipe import Recipe, chosen
 from training.learners.trees import lightgbm_text

@@ -12,14 +12,13 @@ from models.scorer import ArtifactScorer
 from models.unit import Unit
 from tests.factories import policy
 from tests.unit.models.test_artifact_scorer import boosters, make_artifact
-from tests.unit.training.planted import NAMES, make_block
+from tests.unit.training.planted import LEARNERS, NAMES, make_block
 from tests.unit.training.test_train_model import make_table
 from training.as_served import predictions
 from training.errors import TrainingRefused
 from training.evidence import Evidence
 from training.gates import Gates
 from training.label_rules import label_rule
-from training.learners.named import NAMES as LEARNERS
 from training.learners.named import learner
 from training.learners.recipe import Recipe
 from training.quality import NewsFacts
