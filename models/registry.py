@@ -13,7 +13,6 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from models.artifact import Artifact, ArtifactError, from_bytes, sha256_of, to_bytes
-from models.importances import importances
 
 _COLUMNS = (
     "version", "name", "architecture", "feature_set", "feature_set_version", "sentiment_model",
@@ -177,6 +176,8 @@ def _load(connection: psycopg.Connection[dict[str, Any]], version: str) -> Artif
 
 def _row(artifact: Artifact, verdict: Mapping[str, Any]) -> dict[str, Any]:
     """What a query may ask of a model without reading its bytes."""
+    from models.importances import importances  # NumPy's import: verbs start without it
+
     same = (
         "version", "name", "architecture", "feature_set", "feature_set_version", "sentiment_model",
         "horizon", "n_rows", "data_fingerprint", "code_revision",

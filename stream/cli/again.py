@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from stream.scoring.agent import policy_of
+from stream.scoring.configured import policy_of
 from stream.settings import Settings
 
 

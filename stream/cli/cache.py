@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import redis
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from stream.cli.run import JsonFlag
 from stream.errors import Unavailable
-from stream.sentiment.cache import stored_scores
-from stream.sentiment.stored_scores import StoredScores
 from stream.settings import read_settings
+
+if TYPE_CHECKING:
+    from stream.sentiment.stored_scores import StoredScores
 
 cache = typer.Typer(help="Scores that Redis keeps: stats, invalidate.", no_args_is_help=True)
 
@@ -57,6 +57,10 @@ def invalidate(
 
 @contextmanager
 def _scores() -> Iterator[StoredScores]:
+    import redis
+
+    from stream.sentiment.cache import stored_scores
+
     stored = stored_scores(read_settings(), _REACH_S)
     try:
         yield stored

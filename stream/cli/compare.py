@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.rules import RulesModel
 from stream.cli.models import announce, reach_broker, registry_of
 from stream.cli.run import JsonFlag
 from stream.errors import Refused
@@ -80,6 +79,8 @@ def compare(
 
 
 def _promote(settings: Settings, judged: Judgement) -> None:
+    from models.rules import RulesModel
+
     why = (
         f"compare with {judged.champion}: log-loss better by {judged.better:.4g} "
         f"({judged.low:.4g} to {judged.high:.4g}) over {judged.days} days, "

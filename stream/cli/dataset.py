@@ -49,7 +49,7 @@ def build(
     Example: tapewire dataset build ./rows --until 2024-03-01 --jobs 2
     """
     from stream.cli.again import again
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
 
     with needs("dataset build", "train"):
         from training.dataset import build as building

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from stream.cli.demo_report import Watcher, count_rows, print_summary
 from stream.cli.extras import needs
 from stream.cli.last_demo import remember
 from stream.cli.process import EXIT_INTERRUPTED
@@ -53,6 +52,8 @@ def demo(
 
     Example: tapewire demo --effect 0 --json summary.json
     """
+    from stream.cli.demo_report import print_summary
+
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _interrupt)
     with needs("demo", "train"):
@@ -119,6 +120,7 @@ async def _stream(
     check: Callable[[], None],
 ) -> dict[str, Any]:
     from stream.archive.migrate import migrate
+    from stream.cli.demo_report import Watcher, count_rows
     from stream.datasets.loader import load, wait_drained
     from stream.engine.topics import create_topics
 

@@ -125,7 +125,7 @@ def retrain_and_announce(
     report: Path | None = None,
 ) -> dict[str, Any]:
     """Retrain with progress on stderr; a promoted model is announced to the workers."""
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
 
     with needs("retrain", "train"):
         from training.errors import TrainingRefused
@@ -207,7 +207,7 @@ def blocks_of(paths: str) -> tuple[int, int]:
 
 def rows_of(dataset: Path, settings: Settings, horizon: str | None) -> TrainingTable:
     """The rows of a built dataset, where it fits the policy of these settings."""
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
 
     with needs("retrain --from", "train"):
         from training.dataset.load import load_dataset

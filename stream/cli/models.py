@@ -19,9 +19,7 @@ from rich.table import Table
 
 from models.artifact import Artifact, ArtifactError
 from models.differences import differences
-from models.exchange import exported, imported
 from models.registry import Registry
-from models.scorer import ArtifactScorer
 from stream.cli.files import in_a_folder
 from stream.cli.last_demo import stored
 from stream.cli.run import JsonFlag
@@ -148,6 +146,8 @@ def export_model(
 
     Example: tapewire models export 20260102T030405-1a2b3c4d --out model.json
     """
+    from models.exchange import exported
+
     with stored(read_settings()) as settings, registry_of(settings) as registry:
         artifact, row = registry.load(version), registry.show(version)
     out.write_bytes(exported(artifact, row["verdict"]))
@@ -164,6 +164,8 @@ def import_model(
 
     Example: tapewire models import model.json --sha256 9f86d081...
     """
+    from models.exchange import imported
+
     with stored(read_settings()) as settings, registry_of(settings) as registry:
         artifact, verdict = imported(file.read_bytes(), sha256)
         registry.save(artifact, verdict)
@@ -206,7 +208,8 @@ def announce(settings: Settings, alias: Alias) -> None:
 
 def _check(settings: Settings, artifact: Artifact) -> None:
     """Raise ArtifactError, or Refused, unless workers of these settings can score by it."""
-    from stream.scoring.agent import policy_of
+    from models.scorer import ArtifactScorer
+    from stream.scoring.configured import policy_of
     from training.history import open_history
     from training.stored_facts import main_sentiment_model
 

@@ -48,7 +48,7 @@ def train_returns(
 
     Example: tapewire sentiment train-returns --horizon 1d --out reactions
     """
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
     from stream.sentiment.directory import read_directory
 
     with needs("sentiment train-returns", "torch"):

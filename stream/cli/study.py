@@ -117,7 +117,7 @@ def sentiment(
         )
         from training.study.stored import stored_articles
 
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
 
     given = read_settings()
     with _learning("study sentiment") as progress:
@@ -139,7 +139,7 @@ def sentiment(
 def _horizons(
     given: Settings, names: str | None, datasets: Sequence[Path] | None, progress: Tell
 ) -> Horizons:
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
     from training.dataset.load import load_dataset
     from training.study.horizons import joined
     from training.study.stored import stored_horizons

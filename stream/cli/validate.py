@@ -43,7 +43,7 @@ def validate(
 
     Example: tapewire validate 20260102T030405-1a2b3c4d --since 2026-02-01 --report again.html
     """
-    from stream.scoring.agent import policy_of
+    from stream.scoring.configured import policy_of
 
     with needs("validate", "train"):
         from training.errors import TrainingRefused

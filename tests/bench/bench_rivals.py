@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from stream.clock.calendar import session_ticks, sessions
 from stream.engine.topics import topic_config
 from stream.events import micros, moment
-from stream.scoring.agent import policy_of
+from stream.scoring.configured import policy_of
 from stream.settings import Settings
 from tests.bench.rival_job import Job, Took
 from tests.bench.workload import (

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from stream.datasets.slices import with_clock
 from stream.datasets.synthetic import generate
-from stream.scoring.agent import policy_of, rules_model
+from stream.scoring.agent import rules_model
+from stream.scoring.configured import policy_of
 from stream.scoring.step import ModelInForce, ScoreStep
 from stream.settings import Settings
 

@@ -13,7 +13,8 @@ import faust
 import uvloop
 
 from stream.errors import Rejected
-from stream.scoring.agent import policy_of, rules_model
+from stream.scoring.agent import rules_model
+from stream.scoring.configured import policy_of
 from stream.scoring.step import ModelInForce, ScoreStep
 from stream.settings import read_settings
 

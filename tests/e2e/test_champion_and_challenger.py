@@ -27,7 +27,7 @@ from stream.cli.models import announce
 from stream.engine.clients import reading_options
 from stream.engine.topics import create_topics, partition_of
 from stream.events import MARKET_KEY, Alias, ClockTick, Signal, Tick, decode, encode, moment
-from stream.scoring.agent import policy_of
+from stream.scoring.configured import policy_of
 from stream.settings import Settings
 from tests.artifacts import intraday_artifact
 from tests.e2e.servers import WAIT_S, environment, publish, rows_of

@@ -118,7 +118,10 @@ def test_what_a_demo_stored_can_be_queried_proven_and_judged(
 def test_a_demos_history_trains_a_model_that_is_listed_shown_and_explains(
     tapewire: Callable[..., str],
 ) -> None:
-    Path("gates.toml").write_text("max_constant = 200\nmax_duplicated = 200\nmax_up_share = 1.0\n")
+    Path("gates.toml").write_text(  # two sessions of four symbols teach next to nothing
+        "max_constant = 200\nmax_duplicated = 200\nmax_up_share = 1.0\n"
+        "min_distinct = 1\nmin_spread = 0.0\n"
+    )
     easy = ("--gates", "gates.toml", "--accept-implausible", "a planted effect")
     built = told(tapewire("dataset", "build", "rows", "--json"))
     assert built["rows"] > 1_000

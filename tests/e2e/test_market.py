@@ -15,7 +15,7 @@ from stream.datasets.loader import load, wait_drained
 from stream.datasets.synthetic import generate
 from stream.engine.topics import create_topics, present_topics
 from stream.features.vector import FEATURE_SETS
-from stream.scoring.agent import policy_of
+from stream.scoring.configured import policy_of
 from stream.settings import Settings
 from tests.e2e.servers import environment, rows_of, verified
 from tests.market_run import Replayed

@@ -12,7 +12,8 @@ from models.scorer import Scorer
 from stream.engine.topics import create_topics, partition_of
 from stream.events import Alias, ModelChanged, encode
 from stream.scoring import model_watch
-from stream.scoring.agent import policy_of, rules_model
+from stream.scoring.agent import rules_model
+from stream.scoring.configured import policy_of
 from stream.scoring.model_watch import watch_models
 from stream.scoring.step import ModelInForce
 from stream.settings import Settings

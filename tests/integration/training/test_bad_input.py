@@ -93,6 +93,7 @@ def test_damaged_champion_ends_a_training_before_it_promotes(database: tuple[str
     with pytest.raises(Refused, match="champion: artifact damaged"):
         champion_of(registry, INTRADAY, make_table().rule.horizon)
     assert registry.current("champion")[0] == champion.version
+    registry.promote("champion", stored(database, seed=78).version, "test", "a whole one again")
 
 
 def test_namespace_without_history_is_refused_by_the_command(database: tuple[str, str]) -> None:

@@ -25,7 +25,7 @@ from stream.archive.migrate import migrate
 from stream.errors import Refused
 from stream.events import ClockTick, moment
 from stream.features.sequence import CHANNELS
-from stream.scoring.agent import policy_of
+from stream.scoring.configured import policy_of
 from stream.settings import Settings
 from tests.e2e.servers import environment, tapewire
 from tests.fix_namespace import drop_schema

@@ -19,6 +19,7 @@ from stream.cli.dlq import dlq
 from stream.cli.models import models
 from stream.cli.role import ROLES
 from stream.cli.sentiment import sentiment
+from stream.cli.study import study
 from stream.errors import Refused
 from stream.events import EVENTS
 from stream.settings import read_settings
@@ -26,7 +27,7 @@ from stream.settings import read_settings
 REPO = Path(__file__).parents[3]
 VERBS = [
     command.callback
-    for group in (app, benchmark, dataset, models, dlq, cache, sentiment)
+    for group in (app, benchmark, dataset, models, dlq, cache, sentiment, study)
     for command in group.registered_commands
 ]
 
@@ -52,6 +53,14 @@ def test_a_verb_has_an_example(verb: object) -> None:
 def test_a_verb_has_a_line_in_the_readme(verb: object) -> None:
     name = verb.callback.__name__  # type: ignore[attr-defined]
     assert f"| `tapewire {name}" in (REPO / "README.md").read_text()
+
+
+def test_verbs_are_there_before_what_only_some_of_them_need() -> None:
+    """A second of imports a command was more than most commands take."""
+    heavy = "numpy", "faust", "redis", "lightgbm", "sklearn", "torch", "plotly"
+    told = f"import sys, stream.cli.app; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", told], cwd=REPO, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"
 
 
 def test_schema_prints_each_event_as_json_schema() -> None:
