@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,9 @@ def drift(
         Path | None,
         typer.Option(help="Page to write.", dir_okay=False, writable=True, callback=in_a_folder),
     ] = None,
+    if_any: Annotated[
+        bool, typer.Option("--if-any", help="Without a champion: exit code 0, not 2.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Judge the last days against what the champion was trained on; exit code 1 on a FAIL.
@@ -51,6 +55,16 @@ def drift(
             from training.drift_report import html_report
     with stored(read_settings()) as settings:
         artifact = _champion(settings)
+        if artifact is None:
+            none = Refused(
+                f"schema {settings.namespace}: expected a champion, found none; the rules model "
+                "was trained on nothing that one could move away from; "
+                "tapewire models promote VERSION"
+            )
+            if not if_any:
+                raise none
+            print(json.dumps({"says": None}) if as_json else none)
+            return
         dsn, schema = settings.database.get_secret_value(), settings.namespace
         try:
             with psycopg.connect(dsn, options=f"-c search_path={schema},public") as connection:
@@ -67,14 +81,10 @@ def drift(
         raise typer.Exit(1)
 
 
-def _champion(settings: Settings) -> Artifact:
+def _champion(settings: Settings) -> Artifact | None:
     with registry_of(settings) as registry:
         version, _ = registry.current("champion")
-        if version is None:
-            raise Refused(f"schema {settings.namespace}: expected a champion, found none; the "
-                          "rules model was trained on nothing that one could move away from; "
-                          "tapewire models promote VERSION")  # fmt: skip
-        return registry.load(version)
+        return None if version is None else registry.load(version)
 
 
 def _show(found: Drift) -> None:

@@ -56,6 +56,7 @@ def schedule(
     log_to_stderr(settings.log_level)
     more = {
         "retrain": ["--promote"] if promote else [],
+        "drift": ["--if-any"],
         "compare": ["--if-any", *(["--auto-promote"] if auto_promote else [])],
     }
     commands = {job: [sys.executable, "-m", "stream.cli", job, *more.get(job, [])] for job in times}

@@ -249,7 +249,7 @@ def test_a_value_that_makes_no_sense_is_scored_again_and_replaced(
 ) -> None:
     cached = make(Asked())
     expected = bits(cached.probabilities(["profit surges", "loss widens"]))
-    _until(lambda: client.dbsize() == 2)
+    _stored(cached, client, 2)
     for key in client.scan_iter():
         client.set(key, spoiled(bytes.fromhex(key.decode().rpartition(":")[2])))
     with counting(skipped=2):
@@ -261,7 +261,7 @@ def test_a_value_that_makes_no_sense_is_scored_again_and_replaced(
 def test_a_key_of_another_type_is_replaced(make: Make, client: redis.Redis) -> None:
     cached = make(Asked())
     expected = bits(cached.probabilities(["profit surges"]))
-    _until(lambda: client.dbsize() == 1)
+    _stored(cached, client, 1)
     (key,) = client.scan_iter()
     client.delete(key)
     client.rpush(key, "a", "list")
@@ -553,6 +553,11 @@ def test_a_value_is_a_digest_and_three_floats(make: Make, client: redis.Redis) -
     entry = msgspec.msgpack.decode(client.get(key), type=Entry)  # type: ignore[arg-type]
     assert key.decode() == f"n:score:asked-1:{entry.text.hex()}"
     assert Probabilities(entry.negative, entry.neutral, entry.positive) == NEUTRAL
+
+
+def _stored(cached: Cached, client: redis.Redis, n: int) -> None:
+    """Wait until so many scores are with the server, and known to be: none counts as on its way."""
+    _until(lambda: client.dbsize() == n and not cached.cache._on_their_way)
 
 
 def _until(holds: Callable[[], bool]) -> None:
